@@ -1,0 +1,115 @@
+"""Errors that travel to a person: a message template and a hint on the class, fields on the object.
+
+They are made into a sentence once, by `str(error)`; over RPC they travel as code and fields (`to_primitive`).
+The client turns `exit_code` into its own.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from common.checks import Finding
+
+
+class LimosaError(Exception):
+    """The base of all errors that an operator may read."""
+
+    message: ClassVar[str] = "Something went wrong."
+    hint: ClassVar[str] = ""
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, *, findings: tuple[Finding, ...] = (), **fields: object) -> None:
+        self.fields = {name: str(value) for name, value in fields.items()}
+        self.findings = findings
+        super().__init__(self.message.format_map(self.fields))
+
+    @property
+    def advice(self) -> str:
+        """What the reader can do about it; empty where nothing is known."""
+        return self.hint.format_map(self.fields)
+
+    @classmethod
+    def by_code(
+        cls, code: str, *, fields: Mapping[str, str], findings: tuple[Finding, ...] = ()
+    ) -> "LimosaError":
+        """Rebuild an error that travelled; a code of a newer peer becomes a plain one with its fields shown."""
+        for kind in _all_subclasses(cls):
+            if kind.__name__ == code:
+                return kind(findings=findings, **fields)
+        return UnknownRemoteError(code=code, text=", ".join(f"{k}={v}" for k, v in fields.items()))
+
+
+def _all_subclasses(cls: type[LimosaError]) -> list[type[LimosaError]]:
+    return [sub for direct in cls.__subclasses__() for sub in (direct, *_all_subclasses(direct))]
+
+
+class UnknownRemoteError(LimosaError):
+    """A newer peer reported an error that this version does not know."""
+
+    message = "The conductor reports {code}: {text}"
+
+
+class ConfigurationError(LimosaError):
+    """An option has a value that cannot work; the service does not start."""
+
+    message = "[{group}]{option}: {reason}"
+    hint = "Correct the option in the configuration file and start the service again."
+    exit_code = 2
+
+
+class ServiceUnreachableError(LimosaError):
+    message = "No conductor answered within {timeout_s} s (message bus {bus})."
+    hint = "Look whether RabbitMQ and limosa-conductor run, and whether transport_url is right."
+
+
+class InvalidRequestError(LimosaError):
+    message = "{reason}"
+    exit_code = 2
+
+
+class InstanceNotFoundError(LimosaError):
+    message = "There is no instance {instance}."
+    hint = "`limosa list` shows those that the agents have found."
+    exit_code = 3
+
+
+class InstanceAmbiguousError(LimosaError):
+    message = "{count} instances are named {instance}: {candidates}."
+    hint = "Name the uuid."
+    exit_code = 2
+
+
+class MigrationNotFoundError(LimosaError):
+    message = "There is no migration {migration}."
+    hint = "`limosa migration list` shows them."
+    exit_code = 3
+
+
+class RefusedError(LimosaError):
+    """Checks refuse; `findings` carries every reason."""
+
+    message = "{instance} was not moved: {count} finding(s) against it."
+    exit_code = 4
+
+
+class AbortRefusedError(LimosaError):
+    message = "Migration {migration} cannot be aborted any more: {reason}."
+    hint = "`limosa migration watch {migration}` follows it to its end."
+    exit_code = 4
+
+
+class ConflictError(LimosaError):
+    """A compare-and-swap found another version: somebody else advanced the row. Never shown; retried."""
+
+    message = "{what} was changed by somebody else."
+
+
+def describe(error: BaseException) -> str:
+    """One line for a journal or a log: the class where the text alone would say nothing."""
+    text = str(error).strip()
+    return (
+        text
+        if isinstance(error, LimosaError)
+        else f"{type(error).__name__}: {text}"
+        if text
+        else type(error).__name__
+    )

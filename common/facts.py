@@ -1,0 +1,80 @@
+"""What is observed on a host and of its guests. Facts carry no opinion; who judges them is the conductor.
+
+Memory is in MiB, time in seconds unless a name says otherwise.
+"""
+
+from dataclasses import dataclass
+
+from common.states import PowerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFacts:
+    """One disk of a guest, as its live XML has it."""
+
+    target: str  # vda
+    type: str  # file, block, network, volume, ... (libvirt's word)
+    source: str  # path for file and block; empty where there is no medium
+    device: str = "disk"  # disk, cdrom, floppy, lun
+    format: str = "raw"
+    is_readonly: bool = False
+    is_shareable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFacts:
+    """A guest as its host's agent reports it. Whole XML never travels: it holds secrets."""
+
+    uuid: str
+    name: str
+    power_state: PowerState
+    vcpus: int
+    memory_mib: int  # what the host must give: current maximum of the running domain
+    is_persistent: bool
+    has_autostart: bool
+    machine: str = ""
+    arch: str = ""
+    hypervisor: str = ""  # libvirt's domain type: kvm, qemu
+    disks: tuple[DiskFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """What a host is and has; changes seldom."""
+
+    hypervisor_type: str  # QEMU
+    hypervisor_version: int  # libvirt's number: major * 1,000,000 + minor * 1,000 + release
+    libvirt_version: int
+    cpu_model: str
+    cpu_arch: str
+    vcpus_total: int
+    memory_total_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Guests and facts of one host at one moment.
+
+    Older reports (smaller `sequence` of the same `start_id`) are dropped. A full report lists every guest of a connected
+    libvirtd, so that what it does not name is gone; otherwise only `guests` and `gone` are news.
+    """
+
+    host: str
+    start_id: str  # of the agent's process: a new one starts a new sequence
+    sequence: int
+    is_full: bool
+    guests: tuple[GuestFacts, ...] = ()
+    gone: tuple[str, ...] = ()  # uuids that libvirt said were undefined (or that ended, if transient)
+    facts: HostFacts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """The sign of life of one agent."""
+
+    host: str
+    start_id: str
+    sequence: int
+    hypervisor_age_s: float  # since libvirt last answered; grows while libvirtd hangs
+    interval_s: float
+    version: str = ""

@@ -1,0 +1,198 @@
+"""What travels between conductor and agent about one migration: commands, outcomes, progress.
+
+Everything is frozen and goes through `common.wire`. A command's arguments are one dataclass per verb; an
+outcome's facts likewise. Domain XML is never among them.
+"""
+
+from dataclasses import dataclass
+
+from common.checks import Finding
+from common.states import DestSeen, Result, SourceSeen, Verb
+
+# ---- arguments, one dataclass for each verb that needs any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskProbe:
+    """A file that the dest wrote beside a disk, for the source to read back: equal content proves shared storage."""
+
+    disk: str  # target device
+    path: str  # of the disk
+    probe_path: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphicsListen:
+    """Where a graphics device of this type is to listen on the dest."""
+
+    type: str  # vnc, spice
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationFacts:
+    """What the dest tells the source, through the conductor, before anything moves."""
+
+    connect_address: str  # for [libvirt]live_migration_uri: inbound_addr of the dest, or its name
+    inbound_address: str = ""  # for migrate_uri; empty: libvirt chooses
+    probes: tuple[DiskProbe, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestTraits:
+    """What the dest must complete after the hand-over, as the source had it."""
+
+    is_persistent: bool
+    has_autostart: bool
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainChanges:
+    """Typed changes that the dest asks the source to make in the XML it passes to libvirt."""
+
+    graphics: tuple[GraphicsListen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDestArguments:
+    """For check_can_live_migrate_destination. Disks as (target, type, path, device) of DiskFacts."""
+
+    name: str
+    memory_mib: int
+    vcpus: int
+    machine: str
+    disks: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSourceArguments:
+    dest_facts: DestinationFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreArguments:
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveArguments:
+    dest_facts: DestinationFacts
+    changes: DomainChanges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserveArguments:
+    """Which side of the migration is asked: the answer's words differ."""
+
+    is_source: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackArguments:
+    """What is to be undone on the dest.
+
+    Not `is_prepared`: only the checks' probe, whatever domain may be there. `keep_disks`: the guest may have run
+    here (post-copy was seen, or it is nowhere); its files are evidence.
+    """
+
+    name: str
+    is_prepared: bool = True
+    keep_disks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostDestArguments:
+    name: str
+    traits: GuestTraits
+
+
+Arguments = (
+    CheckDestArguments
+    | CheckSourceArguments
+    | PreArguments
+    | LiveArguments
+    | ObserveArguments
+    | RollbackArguments
+    | PostDestArguments
+)
+
+# ---- the two messages of the saga
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """The conductor has committed or dropped what was answered up to this epoch: the agent may stop repeating it."""
+
+    instance: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One order to one agent about one instance. (instance, epoch) names it; a resend is the same command.
+
+    A newer command to a host acknowledges all that it has answered for this instance under older epochs.
+    """
+
+    instance: str  # uuid
+    migration: str  # uuid
+    epoch: int
+    verb: Verb
+    host: str  # whom it is for
+    arguments: Arguments | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """An agent's answer to one command. The facts that a verb may bring stand in fields of their own."""
+
+    instance: str
+    migration: str
+    epoch: int
+    verb: Verb
+    host: str
+    boot_id: str  # of the host's kernel, or of its agent where several share one
+    result: Result
+    seen: SourceSeen | DestSeen | None = None  # OBSERVED
+    findings: tuple[Finding, ...] = ()  # checks, pre
+    detail: str = ""  # a sentence for the journal; of an error: its text
+    accepted_epoch: int | None = None  # SUPERSEDED: the newer epoch
+    dest_facts: DestinationFacts | None = None  # check_can_live_migrate_destination
+    traits: GuestTraits | None = None  # check_can_live_migrate_source, live_migration
+    changes: DomainChanges | None = None  # pre_live_migration
+    statistics: "JobStatistics | None" = None  # live_migration: of the completed job
+    seconds: float = 0.0  # the verb's own duration on its host
+
+
+# ---- progress: advisory, never part of the saga
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatistics:
+    """One look at a libvirt job (virDomainGetJobStats), sizes in bytes, rates in bytes/s; None: not told."""
+
+    memory_total: int = 0
+    memory_processed: int = 0
+    memory_remaining: int = 0
+    memory_rate: int | None = None
+    memory_dirty_rate: int | None = None  # pages/s times page size
+    iteration: int | None = None
+    elapsed_ms: int = 0
+    downtime_ms: int | None = None
+    is_postcopy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the source's monitor tells the conductor while a job runs; older ones (smaller sequence) are dropped."""
+
+    instance: str
+    migration: str
+    epoch: int
+    host: str
+    sequence: int
+    statistics: JobStatistics
+    downtime_max_ms: int = 0  # what the convergence policy allows at this moment
+    eta_s: float | None = None

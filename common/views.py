@@ -1,0 +1,109 @@
+"""What a conductor shows to a client: the keys of `limosa -f json`, stable within a schema version.
+
+Times are the database's, ISO 8601 in UTC; durations in seconds, memory in MiB unless a name says otherwise.
+"""
+
+from dataclasses import dataclass
+
+from common.checks import Finding
+from common.migration import Progress
+from common.states import HostState, MigrationStatus, MigrationType, Phase, PowerState, TaskState
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceView:
+    uuid: str
+    name: str
+    host: str
+    power_state: PowerState
+    task_state: TaskState | None
+    vcpus: int
+    memory_mib: int
+    is_persistent: bool
+    has_autostart: bool
+    conflict: tuple[str, ...]  # hosts that report it, where there is more than one
+    migration: str | None  # the open one
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    binary: str  # limosa-compute-agent, limosa-conductor
+    host: str
+    state: HostState
+    last_seen_s: float | None  # ago
+    hypervisor_age_s: float | None  # since libvirt answered the agent
+    instances: int
+    memory_total_mib: int | None
+    memory_free_mib: int | None  # for guests: total * ratio - reserved - claimed
+    hypervisor_version: str | None
+    libvirt_version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTime:
+    """How long one command took, from its commit to the commit of its outcome, and of that on its host."""
+
+    step: str
+    host: str
+    seconds: float
+    seconds_on_host: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationView:
+    id: str
+    instance_uuid: str
+    instance_name: str
+    type: MigrationType
+    status: MigrationStatus
+    phase: Phase
+    source: str
+    dest: str | None
+    requested_dest: str | None
+    version: int  # grows with every change: what `watch_migration` waits for
+    epoch: int
+    reason: str  # why it failed or was cancelled; empty while all is well
+    waiting_for: str  # what an open migration in doubt waits for, for a person
+    is_abort_requested: bool
+    findings: tuple[Finding, ...]
+    progress: Progress | None
+    steps: tuple[StepTime, ...]
+    downtime_ms: int | None  # as libvirt reports it
+    seconds: float  # since accept, or in all
+    created_at: str
+    updated_at: str
+    finished_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalView:
+    """One line of the story of a migration, in the order in which it was committed."""
+
+    at: str
+    seconds: float  # since accept
+    phase: Phase
+    status: MigrationStatus
+    epoch: int
+    host: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveMigrationRequest:
+    """What an administrator asks for. `instance` is a name or uuid; without `dest` the conductor chooses."""
+
+    instance: str
+    dest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationFilter:
+    """Which migrations to list, newest first."""
+
+    instance: str | None = None
+    host: str | None = None
+    is_open: bool | None = None
+    limit: int = 100

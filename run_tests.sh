@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Set everything up and run all tests. Usage: ./run_tests.sh [lint|unit|contract|crash|rpc|lab ...]
+#
+# Everything a run makes is gone when it ends, but for the installed Debian packages, .venv and .lab/cache.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+case "${1:-}" in
+-h | --help)
+    sed -n '2,4s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+esac
+
+lab/bootstrap.sh
+suites=("$@")
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit crash rpc contract lab)
+
+failed=()
+for suite in "${suites[@]}"; do
+    printf '\n=== %s\n' "$suite"
+    .venv/bin/tox run --current-env -q -e "$suite" || failed+=("$suite")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '\nfailed: %s\n' "${failed[*]}"
+    exit 1
+fi
+printf '\nall suites passed: %s\n' "${suites[*]}"
