@@ -1,0 +1,354 @@
+"""A live migration, top to bottom. This is the file to read.
+
+| # | step | where | what it does | how it is undone |
+|---|---|---|---|---|
+| 1 | accept | conductor | authorise; validate; claim the instance (compare-and-swap on task_state) | release it |
+| 2 | check_can_live_migrate_destination | dest | hypervisor, memory, names, storage probe: every finding | remove the probe |
+| 3 | check_can_live_migrate_source | source | is the probe seen, does the guest run, who else works on it | - |
+| 4 | pre_live_migration | dest | permit, listen addresses; returns typed changes for the dest XML | rollback_live_migration_at_destination |
+| 5 | live_migration | source | migrateToURI3, watched. **The point of no return is inside this step** | abort the job, then ask both hosts |
+| 6 | post_live_migration_at_destination | dest | prove that the guest runs there; persistence, autostart, marks | forward only |
+| 7 | post_live_migration | source | complete the undefine, drop the records | forward only |
+| 8 | complete | conductor | claims, history | forward only |
+
+Steps 2 and 3 with the claim on the dest are one *attempt*: a refused one may be followed by the next candidate. From
+step 4 on there is one dest. Whatever goes wrong from step 5 on leads to `conductor.judgement`: fence and observe the
+source, then the dest, and let the verdict table say where the guest is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from common.checks import CHECK_TIMED_OUT, Finding, refusing
+from common.migration import (
+    Arguments,
+    CheckSourceArguments,
+    Command,
+    DestinationFacts,
+    DomainChanges,
+    GuestTraits,
+    LiveArguments,
+    ObserveArguments,
+    Outcome,
+    PostDestArguments,
+    PreArguments,
+    RollbackArguments,
+)
+from common.states import MigrationStatus, Phase, Result, Verb
+from conductor import judgement
+from conductor.saga import (
+    CandidateUnfit,
+    Plan,
+    Saga,
+    TimePassed,
+    Transition,
+    finish,
+    issue,
+    waiting,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the table above: its do, and beside it what undoes it."""
+
+    phase: Phase
+    verb: Verb
+    on_dest: bool
+    undo: Verb | None = None
+
+
+STEPS: Final = (
+    Step(phase=Phase.CHECK_DEST, verb=Verb.CHECK_DEST, on_dest=True, undo=Verb.ROLLBACK),
+    Step(phase=Phase.CHECK_SOURCE, verb=Verb.CHECK_SOURCE, on_dest=False),
+    Step(phase=Phase.PRE, verb=Verb.PRE, on_dest=True, undo=Verb.ROLLBACK),
+    Step(phase=Phase.LIVE, verb=Verb.LIVE, on_dest=False, undo=Verb.ABORT),
+    Step(phase=Phase.POST_DEST, verb=Verb.POST_DEST, on_dest=True),
+    Step(phase=Phase.POST_SOURCE, verb=Verb.POST_SOURCE, on_dest=False),
+)
+"""The way of a migration that nothing disturbs."""
+
+DETOURS: Final = (
+    Step(phase=Phase.WATCH, verb=Verb.WATCH, on_dest=False),
+    Step(phase=Phase.OBSERVE_SOURCE, verb=Verb.OBSERVE, on_dest=False),
+    Step(phase=Phase.ABORT_SOURCE, verb=Verb.ABORT, on_dest=False),
+    Step(phase=Phase.OBSERVE_DEST, verb=Verb.OBSERVE, on_dest=True),
+    Step(phase=Phase.RESUME_SOURCE, verb=Verb.RESUME, on_dest=False),
+    Step(phase=Phase.RECOVER_POSTCOPY, verb=Verb.RECOVER, on_dest=False),
+    Step(phase=Phase.ROLLBACK, verb=Verb.ROLLBACK, on_dest=True),
+    Step(phase=Phase.REAP_SOURCE, verb=Verb.REAP, on_dest=False),
+)
+"""What a migration in doubt is led through."""
+
+BY_PHASE: Final[Mapping[Phase, Step]] = {step.phase: step for step in (*STEPS, *DETOURS)}
+
+
+# ---- the commands
+
+
+def command(saga: Saga) -> Command | None:
+    """The row's current command: what is sent after a commit, and what the sweeper resends. None: nothing to send."""
+    step = BY_PHASE.get(saga.phase)
+    if step is None:
+        return None
+    return Command(
+        instance=saga.instance,
+        migration=saga.migration,
+        epoch=saga.epoch,
+        verb=step.verb,
+        host=saga.dest if step.on_dest else saga.source,
+        arguments=_arguments(saga, step),
+    )
+
+
+def _arguments(saga: Saga, step: Step) -> Arguments | None:
+    match step.verb:
+        case Verb.CHECK_DEST:
+            return saga.guest
+        case Verb.CHECK_SOURCE:
+            return CheckSourceArguments(dest_facts=_dest_facts(saga))
+        case Verb.PRE:
+            return PreArguments(name=saga.name)
+        case Verb.LIVE | Verb.WATCH | Verb.RECOVER:
+            return LiveArguments(dest_facts=_dest_facts(saga), changes=saga.changes or DomainChanges())
+        case Verb.OBSERVE:
+            return ObserveArguments(is_source=not step.on_dest)
+        case Verb.ROLLBACK:
+            keep = saga.is_postcopy_seen or saga.ends_in is MigrationStatus.ERROR
+            return RollbackArguments(name=saga.name, is_prepared=saga.is_prepared, keep_disks=keep)
+        case Verb.POST_DEST:
+            return PostDestArguments(name=saga.name, traits=_traits(saga))
+        case _:
+            return None
+
+
+def _dest_facts(saga: Saga) -> DestinationFacts:
+    return saga.dest_facts or DestinationFacts(connect_address=saga.dest)
+
+
+def _traits(saga: Saga) -> GuestTraits:
+    return saga.traits or GuestTraits(is_persistent=True, has_autostart=False, is_paused=False)
+
+
+# ---- the way forward, step by step
+
+
+def start(saga: Saga) -> Transition:
+    """Step 1 is being committed: ask the first candidate."""
+    story = f"accepted: {saga.name} is to move from {saga.source} to {saga.dest}"
+    return issue(replace(saga, status=MigrationStatus.ACCEPTED), Phase.CHECK_DEST, story)
+
+
+def _dest_checked(saga: Saga, outcome: Outcome) -> Transition:
+    found = replace(saga, dest_facts=outcome.dest_facts, findings=saga.findings + outcome.findings)
+    return issue(found, Phase.CHECK_SOURCE, f"{saga.dest} could take it")
+
+
+def _dest_refused(saga: Saga, outcome: Outcome) -> Transition:
+    """The dest has removed its own probe before it answered: nothing is left to undo there."""
+    found = replace(saga, findings=saga.findings + outcome.findings)
+    return next_candidate(found, f"{saga.dest} refuses: {_sentences(outcome.findings)}")
+
+
+def _source_checked(saga: Saga, outcome: Outcome) -> Transition:
+    found = replace(
+        saga,
+        traits=outcome.traits,
+        findings=saga.findings + outcome.findings,
+        status=MigrationStatus.PREPARING,
+        is_prepared=True,
+    )
+    return issue(found, Phase.PRE, f"{saga.source} could give it")
+
+
+def _source_refused(saga: Saga, outcome: Outcome) -> Transition:
+    found = replace(saga, findings=saga.findings + outcome.findings)
+    return issue(found, Phase.ROLLBACK, f"{saga.source} refuses: {_sentences(outcome.findings)}")
+
+
+def _prepared(saga: Saga, outcome: Outcome) -> Transition:
+    ready = replace(saga, changes=outcome.changes, status=MigrationStatus.RUNNING)
+    return issue(ready, Phase.LIVE, f"{saga.dest} is prepared")
+
+
+def _moved(saga: Saga, outcome: Outcome) -> Transition:
+    """migrateToURI3 says that it succeeded. The dest proves it; only that counts (rule 15)."""
+    statistics = outcome.statistics
+    told = replace(
+        saga,
+        downtime_ms=statistics.downtime_ms if statistics else None,
+        traits=outcome.traits or saga.traits,
+    )
+    return issue(told, Phase.POST_DEST, f"{saga.source} says that the guest has moved{_call(outcome)}")
+
+
+def _proven(saga: Saga, outcome: Outcome) -> Transition:
+    """The guest runs on the dest: instance.host changes in this commit, the source is cleaned only after it (19)."""
+    proven = replace(saga, home=saga.dest, status=MigrationStatus.SOURCE_UNCONFIRMED)
+    return issue(proven, Phase.POST_SOURCE, f"{saga.dest} runs the guest{_detail(outcome)}")
+
+
+def _clean(saga: Saga, outcome: Outcome) -> Transition:
+    return finish(saga, MigrationStatus.COMPLETED, f"{saga.source} is clean{_detail(outcome)}")
+
+
+# ---- the way back
+
+
+def _check_failed(saga: Saga, outcome: Outcome) -> Transition:
+    found = replace(saga, findings=saga.findings + outcome.findings)
+    return issue(found, Phase.ROLLBACK, f"{outcome.host} could not check: {outcome.detail}")
+
+
+def _not_prepared(saga: Saga, outcome: Outcome) -> Transition:
+    why = outcome.detail or _sentences(outcome.findings)
+    undoing = replace(
+        saga,
+        findings=saga.findings + outcome.findings,
+        ends_in=MigrationStatus.FAILED,
+        reason=f"{saga.dest} could not prepare: {why}",
+    )
+    return issue(undoing, Phase.ROLLBACK, f"{saga.dest} could not prepare: {why}")
+
+
+def _doubted(saga: Saga, outcome: Outcome) -> Transition:
+    """An error of migrateToURI3, or a lost call, is only a reason to look (rule 15)."""
+    told = replace(saga, reason=outcome.detail or saga.reason, traits=outcome.traits or saga.traits)
+    return judgement.doubt(
+        told, f"{saga.source} answers {outcome.result.value}{_detail(outcome)}{_call(outcome)}"
+    )
+
+
+def _rolled_back(saga: Saga, outcome: Outcome) -> Transition:
+    story = f"{saga.dest} has undone its part{_detail(outcome)}"
+    if saga.ends_in is None:
+        return next_candidate(saga, story)
+    return finish(saga, _ends_in(saga), story)
+
+
+def _ends_in(saga: Saga) -> MigrationStatus:
+    """An abort that found the guest on its source ends in cancelled, whatever else had gone wrong."""
+    if saga.is_abort_requested and saga.ends_in is MigrationStatus.FAILED:
+        return MigrationStatus.CANCELLED
+    return saga.ends_in or MigrationStatus.FAILED
+
+
+def next_candidate(saga: Saga, *story: str) -> Transition:
+    """The attempt is over without a trace: try the next host, if there is one and nobody has asked to stop."""
+    if saga.is_abort_requested:
+        return finish(saga, MigrationStatus.CANCELLED, *story)
+    if not saga.candidates:
+        reasons = _sentences(refusing(saga.findings))
+        return finish(replace(saga, reason=saga.reason or reasons), MigrationStatus.FAILED, *story)
+    dest, *rest = saga.candidates
+    onward = replace(saga, dest=dest, candidates=tuple(rest), dest_facts=None, is_prepared=False)
+    transition = issue(onward, Phase.CHECK_DEST, *story, f"{dest} is tried next")
+    return replace(transition, acknowledge=(saga.dest,))
+
+
+def _unfit(saga: Saga, event: CandidateUnfit) -> Transition:
+    found = replace(saga, findings=saga.findings + event.findings)
+    return next_candidate(found, f"{saga.dest} cannot be claimed: {_sentences(event.findings)}")
+
+
+def _abort(saga: Saga) -> Transition:
+    """Stop it if it can be stopped: in `cancelled`, or in `completed` where the guest had moved already (rule 22)."""
+    asked = replace(saga, is_abort_requested=True)
+    if saga.phase in (Phase.CHECK_DEST, Phase.CHECK_SOURCE, Phase.PRE):
+        undoing = replace(asked, ends_in=MigrationStatus.FAILED, reason=saga.reason or "aborted")
+        return issue(undoing, Phase.ROLLBACK, "abort is asked for")
+    if saga.phase is Phase.ROLLBACK:
+        return Transition(saga=replace(asked, ends_in=saga.ends_in or MigrationStatus.FAILED))
+    return judgement.abort(replace(asked, reason=saga.reason or "aborted"))
+
+
+def _overdue(saga: Saga, event: TimePassed) -> Transition:
+    step = BY_PHASE.get(saga.phase)
+    if step is None:
+        return Transition(saga=saga)
+    host = saga.dest if step.on_dest else saga.source
+    if saga.phase in (Phase.CHECK_DEST, Phase.CHECK_SOURCE, Phase.PRE):
+        late = CHECK_TIMED_OUT.finding(host, verb=step.verb.value, timeout_s=round(event.seconds))
+        ends_in = MigrationStatus.FAILED if saga.phase is Phase.PRE else None
+        undoing = replace(saga, findings=(*saga.findings, late), ends_in=ends_in, reason=late.sentence)
+        return issue(undoing, Phase.ROLLBACK, late.sentence)
+    if saga.phase is Phase.ROLLBACK and not saga.is_prepared:
+        # Only a probe is owed there, and the agent removes its own probes when nobody comes back for them.
+        return _given_up(saga, host)
+    if saga.phase in (Phase.LIVE, Phase.WATCH):
+        return judgement.doubt(saga, f"{host} has not been heard for {event.seconds:.0f} s")
+    return judgement.overdue(saga, host=host)
+
+
+def _given_up(saga: Saga, host: str) -> Transition:
+    story = f"{host} does not answer; it will remove its probe by itself"
+    return next_candidate(saga, story) if saga.ends_in is None else finish(saga, _ends_in(saga), story)
+
+
+def _not_yet(saga: Saga, outcome: Outcome) -> Transition:
+    """A verb that only goes forward could not be done now; the same command is resent until it is."""
+    return waiting(saga, f"{outcome.host}: {outcome.detail or outcome.result.value}")
+
+
+# ---- sentences
+
+
+def _sentences(findings: tuple[Finding, ...]) -> str:
+    return " ".join(finding.sentence for finding in findings)
+
+
+def _detail(outcome: Outcome) -> str:
+    return f": {outcome.detail}" if outcome.detail else ""
+
+
+def _call(outcome: Outcome) -> str:
+    statistics = outcome.statistics
+    if statistics is None or statistics.downtime_ms is None:
+        return ""
+    return f" (downtime {statistics.downtime_ms} ms, {statistics.elapsed_ms} ms in all)"
+
+
+PLAN: Final = Plan(
+    answers={
+        # the way forward
+        (Phase.CHECK_DEST, Result.OK): _dest_checked,
+        (Phase.CHECK_SOURCE, Result.OK): _source_checked,
+        (Phase.PRE, Result.OK): _prepared,
+        (Phase.LIVE, Result.OK): _moved,
+        (Phase.POST_DEST, Result.RUNNING): _proven,
+        (Phase.POST_SOURCE, Result.OK): _clean,
+        # refusals and failures before the source was told to do anything
+        (Phase.CHECK_DEST, Result.REFUSED): _dest_refused,
+        (Phase.CHECK_DEST, Result.ERROR): _check_failed,
+        (Phase.CHECK_SOURCE, Result.REFUSED): _source_refused,
+        (Phase.CHECK_SOURCE, Result.ERROR): _check_failed,
+        (Phase.PRE, Result.REFUSED): _not_prepared,
+        (Phase.PRE, Result.ERROR): _not_prepared,
+        (Phase.ROLLBACK, Result.OK): _rolled_back,
+        # doubt
+        (Phase.LIVE, Result.ERROR): _doubted,
+        (Phase.LIVE, Result.LOST): _doubted,
+        **judgement.ANSWERS,
+        # not yet: shown, and asked again
+        **{
+            (phase, Result.ERROR): _not_yet
+            for phase in (
+                Phase.WATCH,
+                Phase.OBSERVE_SOURCE,
+                Phase.ABORT_SOURCE,
+                Phase.OBSERVE_DEST,
+                Phase.RESUME_SOURCE,
+                Phase.ROLLBACK,
+                Phase.POST_DEST,
+                Phase.POST_SOURCE,
+                Phase.REAP_SOURCE,
+            )
+        },
+    },
+    on_abort=_abort,
+    on_time=_overdue,
+    on_unfit=_unfit,
+    on_declared_down=judgement.declared_down,
+    on_judge_again=judgement.judge_again,
+)
