@@ -1,0 +1,108 @@
+"""A private RabbitMQ node in the controller; nothing of it, epmd included, is reachable from outside."""
+
+import secrets
+import string
+from pathlib import Path
+
+from lab import network
+from lab.errors import LabError, last_lines
+from lab.namespaces import Namespaces
+from lab.paths import LabPaths
+from lab.processes import Process, command_name
+from lab.waiting import wait_until
+
+SERVICE = "rabbitmq"
+USER = "limosa"
+PORT = 5672
+LOG = Path("/var/log/limosa/rabbitmq.out")
+START_TIMEOUT_S = 60.0
+_ERLANG = "beam.smp"
+_AMQP_0_9_1_HEADER = b"AMQP\x00\x00\x09\x01"
+
+# The user is made at the node's first start: rabbitmqctl would take seconds.
+_CONF = """\
+listeners.tcp.default = {port}
+default_user = {user}
+default_pass = {password}
+default_user_tags.administrator = true
+loopback_users = none
+log.file = rabbitmq.log
+log.file.level = info
+log.console = false
+disk_free_limit.absolute = 50MB
+"""
+
+
+def new_password() -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))
+
+
+def transport_url(password: str) -> str:
+    return f"rabbit://{USER}:{password}@{network.CONTROLLER}:{PORT}/"
+
+
+def configure(*, password: str, paths: LabPaths) -> None:
+    top = _top(paths)
+    top.mkdir(parents=True, exist_ok=True)
+    (top / "rabbitmq.conf").write_text(_CONF.format(port=PORT, user=USER, password=password))
+    (top / "enabled_plugins").write_text("[].\n")
+    (top / "rabbitmq-env.conf").write_text("")
+
+
+def start(host: Namespaces, *, paths: LabPaths) -> None:
+    """Start the node, on what it stored before if anything, and return when it speaks AMQP."""
+    script = host.spawn(
+        SERVICE, ["/usr/lib/rabbitmq/bin/rabbitmq-server"], log=LOG, environment=_environment(paths)
+    )
+    wait_until(
+        lambda: _speaks_amqp(host, script),
+        what="RabbitMQ speaks AMQP",
+        timeout_s=START_TIMEOUT_S,
+        hint=lambda: _end_of_log(host),
+    )
+
+
+def node(host: Namespaces) -> Process:
+    """Return the Erlang machine, which is the broker; the script that started it is not."""
+    for process in host.processes().values():
+        if command_name(process) == _ERLANG and process.is_alive():
+            return process
+    raise LabError("RabbitMQ is not running")
+
+
+def _environment(paths: LabPaths) -> dict[str, str]:
+    top = _top(paths)
+    return {
+        "HOME": str(top),  # the Erlang cookie
+        "RABBITMQ_NODENAME": f"limosa@{network.CONTROLLER}",
+        "RABBITMQ_CONF_ENV_FILE": str(top / "rabbitmq-env.conf"),
+        "RABBITMQ_CONFIG_FILE": str(top / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(top / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(top / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(top / "log"),
+        "RABBITMQ_PID_FILE": "/run/rabbitmq.pid",
+    }
+
+
+def _top(paths: LabPaths) -> Path:
+    return paths.host(network.CONTROLLER) / "rabbitmq"
+
+
+def _speaks_amqp(host: Namespaces, script: Process) -> bool:
+    if not script.is_alive():
+        raise LabError("RabbitMQ ended while starting", hint=_end_of_log(host))
+    return _greets(host)
+
+
+def _greets(host: Namespaces) -> bool:
+    """Send AMQP's header from within the namespace; a node that is ready answers with Connection.Start."""
+    code = (
+        f"import socket,sys; s=socket.create_connection(({network.CONTROLLER!r},{PORT}),2); s.settimeout(2);"
+        f" s.sendall({_AMQP_0_9_1_HEADER!r}); sys.exit(s.recv(1) != b'\\x01')"
+    )
+    return host.run(["/usr/bin/python3", "-I", "-S", "-c", code], check=False).returncode == 0
+
+
+def _end_of_log(host: Namespaces) -> str:
+    log = host.seen_from_outside(LOG)
+    return last_lines(log.read_text(errors="replace")) if log.exists() else ""

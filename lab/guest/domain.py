@@ -1,0 +1,87 @@
+"""The guest's domain XML."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+from xml.sax.saxutils import escape, quoteattr
+
+from lab import network
+from lab.paths import SOURCES
+
+METADATA_NAMESPACE = "https://limosa.example/lab"
+EMULATOR = SOURCES / "guest" / "emulator"
+# A versioned type and a named model, so that hosts of another generation take the guest too.
+_MACHINE_TYPE = "pc-i440fx-7.2"
+_CPU_MODEL = "qemu64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    path: Path
+    device: str  # vda, vdb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    name: str
+    uuid: UUID
+    number: int  # its place in the data network: address and MAC follow from it
+    memory_mib: int
+    disks: tuple[Disk, ...]
+
+
+def serial_log(name: str) -> Path:
+    return Path("/var/log/libvirt") / f"guest-{name}.log"
+
+
+def render(domain: Domain) -> str:
+    """Return the XML. Title, description and metadata are there for tests to see that they survive."""
+    name = escape(domain.name)
+    return f"""\
+<domain type='qemu'>
+  <name>{name}</name>
+  <uuid>{domain.uuid}</uuid>
+  <title>{name} of the lab</title>
+  <description>made by lab/ctl guest create</description>
+  <metadata>
+    <lab:guest xmlns:lab='{METADATA_NAMESPACE}' number='{domain.number}'/>
+  </metadata>
+  <memory unit='MiB'>{domain.memory_mib}</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='{_MACHINE_TYPE}'>hvm</type>
+    <boot dev='hd'/>
+  </os>
+  <features><acpi/></features>
+  <cpu mode='custom' match='exact' check='none'><model fallback='forbid'>{_CPU_MODEL}</model></cpu>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>{escape(str(EMULATOR))}</emulator>
+{"".join(_disk(disk) for disk in domain.disks)}\
+    <interface type='bridge'>
+      <mac address='{network.guest_mac(domain.number)}'/>
+      <source bridge='{network.GUEST_BRIDGE}'/>
+      <model type='virtio'/>
+      <rom enabled='no'/>
+    </interface>
+    <serial type='file'>
+      <source path={quoteattr(str(serial_log(domain.name)))} append='on'/>
+      <target port='0'/>
+    </serial>
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+"""
+
+
+def _disk(disk: Disk) -> str:
+    return f"""\
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source file={quoteattr(str(disk.path))}/>
+      <target dev='{disk.device}' bus='virtio'/>
+    </disk>
+"""

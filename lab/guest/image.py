@@ -1,0 +1,127 @@
+"""Build the guest's disk image once: FAT with syslinux, Debian's cloud kernel, an initramfs. No mounts.
+
+The guest boots from its disk rather than from <kernel>, because an incoming QEMU would open the kernel's file too.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import LabError, last_lines
+from lab.paths import SOURCES, LabPaths
+
+IMAGE_MIB = 24
+# The file system is smaller than the disk: the last block of the disk holds guestd's marker.
+_FILE_SYSTEM_MIB = 23
+_BUILD_TIMEOUT_S = 120.0
+_GUEST = SOURCES / "guest"
+
+# In the order they are loaded: virtio_ring before virtio.
+_MODULES = (
+    "drivers/virtio/virtio_ring.ko",
+    "drivers/virtio/virtio.ko",
+    "drivers/virtio/virtio_pci_legacy_dev.ko",
+    "drivers/virtio/virtio_pci_modern_dev.ko",
+    "drivers/virtio/virtio_pci.ko",
+    "drivers/block/virtio_blk.ko",
+    "net/core/failover.ko",
+    "drivers/net/net_failover.ko",
+    "drivers/net/virtio_net.ko",
+)
+
+_SYSLINUX_CONF = """\
+DEFAULT limosa
+PROMPT 0
+LABEL limosa
+  LINUX vmlinuz
+  APPEND initrd=initrd.gz console=ttyS0 quiet loglevel=4 mitigations=off nokaslr audit=0 panic=0 rdinit=/init
+"""
+
+
+def ensure(paths: LabPaths) -> Path:
+    """Return the image, built anew if a source of it has changed."""
+    image = paths.cache / f"guest-{_digest(paths)}.img"
+    if not image.exists():
+        paths.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=paths.cache, prefix="image-") as directory:
+            built = _build(Path(directory), kernel=_kernel(paths))
+            built.rename(image)
+    return image
+
+
+def _kernel(paths: LabPaths) -> Path:
+    kernel = paths.cache / "kernel"
+    if not (kernel / "stamp").exists():
+        raise LabError(
+            "the guest's kernel is missing", hint="run lab/bootstrap.sh: it unpacks it into .lab/cache"
+        )
+    return kernel
+
+
+def _digest(paths: LabPaths) -> str:
+    digest = hashlib.sha256()
+    for source in (_GUEST / "init", _GUEST / "guestd.c", Path(__file__), _kernel(paths) / "stamp"):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _build(directory: Path, *, kernel: Path) -> Path:
+    initrd = _build_initramfs(directory, kernel=kernel)
+    image = directory / "guest.img"
+    conf = directory / "syslinux.cfg"
+    conf.write_text(_SYSLINUX_CONF)
+    _run(
+        "mkfs.vfat", "-C", "-F", "16", "-g", "64/32", "-n", "LIMOSA", str(image), str(_FILE_SYSTEM_MIB * 1024)
+    )
+    _run("mcopy", "-i", str(image), str(conf), str(initrd), "::")
+    _run("mcopy", "-i", str(image), str(kernel / "vmlinuz"), "::vmlinuz")
+    _run("syslinux", "--install", str(image))
+    os.truncate(image, IMAGE_MIB * 1024 * 1024)
+    return image
+
+
+def _build_initramfs(directory: Path, *, kernel: Path) -> Path:
+    root = directory / "root"
+    for name in ("bin", "modules"):
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    shutil.copy(_GUEST / "init", root / "init")
+    (root / "init").chmod(0o755)
+    _run(
+        "gcc",
+        "-static",
+        "-O2",
+        "-Wall",
+        "-Werror",
+        "-s",
+        "-o",
+        str(root / "guestd"),
+        str(_GUEST / "guestd.c"),
+    )
+    tree = next((kernel / "lib/modules").iterdir()) / "kernel"
+    for module in _MODULES:
+        shutil.copy(tree / module, root / "modules")
+    (root / "modules/order").write_text("".join(f"{Path(module).name}\n" for module in _MODULES))
+    initrd = directory / "initrd.gz"
+    pack = 'cd "$1" && find . | cpio --quiet -o -H newc | gzip -1 >"$2"'
+    _run("sh", "-c", pack, "sh", str(root), str(initrd))
+    return initrd
+
+
+def _run(*argv: str) -> None:
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError as e:
+        raise LabError(f"{argv[0]} is not installed", hint="run lab/bootstrap.sh") from e
+    if done.returncode != 0:
+        raise LabError(f"the guest's image: {_words(argv)} failed", hint=last_lines(done.stderr))
+
+
+def _words(argv: Sequence[str]) -> str:
+    return " ".join(argv)

@@ -1,0 +1,140 @@
+"""Make, list and delete guests, with nothing but virsh and files."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import prober, waiting
+from lab.guest import domain, image, registry
+from lab.namespaces import Namespaces
+from lab.paths import LOCAL_DIRECTORY, SHARED_DIRECTORY, LabPaths
+
+BOOT_TIMEOUT_S = 90.0
+LOCAL_DISK_MIB = 16
+DEFAULT_MEMORY_MIB = 96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestOptions:
+    """How a new guest differs from the usual one."""
+
+    memory_mib: int = DEFAULT_MEMORY_MIB
+    is_transient: bool = False
+    is_paused: bool = False  # suspended after it has booted
+    is_autostarted: bool = False
+    dirty_mib_s: int = 0
+    dirty_mib: int = 16
+    has_local_disk: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestPlace:
+    """What one host's libvirt says of a guest."""
+
+    name: str
+    host: str
+    state: str  # virsh domstate: running, paused, shut off
+    address: str
+
+
+def virsh(host: Namespaces, arguments: Sequence[str], *, check: bool = True) -> str:
+    """Run virsh on the host and return what it prints."""
+    return host.run(["virsh", "-q", "-c", "qemu:///system", *arguments], check=check).stdout.strip()
+
+
+def create(
+    name: str, *, host: Namespaces, prober_host: Namespaces, options: GuestOptions, paths: LabPaths
+) -> prober.Probe:
+    """Make a guest and return its first answer when it has booted and is in the state asked for."""
+    template = image.ensure(paths)
+    record = registry.add(name, paths=paths)
+    try:
+        disks = _make_disks(record, template, host=host.name, options=options, paths=paths)
+        _start(record, disks, host=host, options=options)
+        first = prober.probe(prober_host, record.address, timeout_s=BOOT_TIMEOUT_S)
+        if options.dirty_mib_s:
+            request = f"dirty {options.dirty_mib_s} {options.dirty_mib}"
+            prober.ask(prober_host, record.address, request, timeout_s=BOOT_TIMEOUT_S)
+        if options.is_paused:
+            virsh(host, ["suspend", name])
+    except BaseException:
+        delete(name, hosts=[host], paths=paths)
+        raise
+    return first
+
+
+def delete(name: str, *, hosts: Iterable[Namespaces], paths: LabPaths) -> None:
+    """Remove a guest from every host, running or not, and its disks and logs."""
+    for host in hosts:
+        for verb in (["destroy", name], ["undefine", name]):
+            host.run(["virsh", "-q", "-c", "qemu:///system", *verb], check=False)
+        for directory in (LOCAL_DIRECTORY, domain.serial_log(name).parent):
+            _remove(paths.host(host.name) / directory.relative_to("/"), name)
+    _remove(paths.shared, name)
+    registry.remove(name, paths=paths)
+
+
+def places(*, hosts: Iterable[Namespaces], paths: LabPaths) -> list[GuestPlace]:
+    """Return every domain of every host; a guest that two hosts know appears twice."""
+    addresses = {record.name: record.address for record in registry.everything(paths=paths)}
+
+    def of(host: Namespaces) -> list[GuestPlace]:
+        return [
+            GuestPlace(
+                name=name,
+                host=host.name,
+                state=virsh(host, ["domstate", name], check=False),
+                address=addresses.get(name, ""),
+            )
+            for name in virsh(host, ["list", "--all", "--name"]).split()
+        ]
+
+    found = waiting.all_at_once([lambda host=host: of(host) for host in hosts])  # type: ignore[misc]
+    return sorted((place for some in found for place in some), key=lambda place: (place.name, place.host))
+
+
+def _start(
+    record: registry.GuestRecord, disks: tuple[domain.Disk, ...], *, host: Namespaces, options: GuestOptions
+) -> None:
+    xml = domain.render(
+        domain.Domain(
+            name=record.name,
+            uuid=uuid.uuid4(),
+            number=record.number,
+            memory_mib=options.memory_mib,
+            disks=disks,
+        )
+    )
+    # virsh, in the host, opens the file that the host sees at the same path.
+    with tempfile.NamedTemporaryFile("w", suffix=".xml", dir=host.seen_from_outside(Path("/run"))) as file:
+        file.write(xml)
+        file.flush()
+        inside = str(Path("/run") / Path(file.name).name)
+        if options.is_transient:
+            virsh(host, ["create", inside])
+            return
+        virsh(host, ["define", inside])
+    if options.is_autostarted:
+        virsh(host, ["autostart", record.name])
+    virsh(host, ["start", record.name])
+
+
+def _make_disks(
+    record: registry.GuestRecord, template: Path, *, host: str, options: GuestOptions, paths: LabPaths
+) -> tuple[domain.Disk, ...]:
+    shutil.copyfile(template, paths.shared / f"{record.name}.img")
+    root = domain.Disk(path=SHARED_DIRECTORY / f"{record.name}.img", device="vda")
+    if not options.has_local_disk:
+        return (root,)
+    local = paths.host(host) / LOCAL_DIRECTORY.relative_to("/") / f"{record.name}-local.img"
+    with local.open("wb") as file:
+        file.truncate(LOCAL_DISK_MIB * 1024 * 1024)
+    return (root, domain.Disk(path=LOCAL_DIRECTORY / local.name, device="vdb"))
+
+
+def _remove(directory: Path, name: str) -> None:
+    for path in (f"{name}.img", f"{name}-local.img", f"guest-{name}.log"):
+        (directory / path).unlink(missing_ok=True)
