@@ -1,0 +1,117 @@
+"""What every command of `limosa` has in common: one door to the conductor, errors as sentences, exit codes.
+
+A command says what it fetches and which columns a person sees; cliff formats it (`-f table|json|yaml|csv|value`).
+"""
+
+import argparse
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cliff.lister import Lister
+from cliff.show import ShowOne
+
+from client import sentences
+from client.exit_codes import ExitCode
+from client.rendering import TABLE, Layout
+from common.errors import LimosaError
+from common.views import MigrationView
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from common.conductor_api import ConductorAPI
+
+
+class Reporting:
+    """Mixed into cliff's commands: ends in an exit code, never in a traceback for an error of ours."""
+
+    exit_code = ExitCode.OK
+    app: Any  # client.shell.Shell; cliff sets it
+
+    @property
+    def conductor(self) -> "ConductorAPI":
+        return self.app.conductor
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Called by cliff, which drops what producing the output returns."""
+        try:
+            code: int = super().run(parsed_args)  # type: ignore[misc]  # of the cliff class that it is mixed into
+        except LimosaError as error:
+            self.say(sentences.of_error(error))
+            return error.exit_code
+        return code or self.exit_code
+
+    def get_epilog(self) -> str:
+        """Nothing: cliff would read every installed distribution to name the plugin that a command comes from."""
+        return ""
+
+    def say(self, sentence: str) -> None:
+        """Tell a person something beside the output."""
+        print(sentence, file=self.app.stderr, flush=True)
+
+    def remark(self, sentence: str) -> None:
+        """Tell it only where a person looks on."""
+        if self.app.stderr.isatty() and not self.app.is_quiet:
+            self.say(sentence)
+
+
+class ListCommand(Reporting, Lister):
+    """A list of views."""
+
+    kind: ClassVar["type[DataclassInstance]"]
+    table_keys: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def fetch(self, arguments: argparse.Namespace) -> "Sequence[DataclassInstance]":
+        """Ask the conductor."""
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+        layout = Layout.choose(
+            self.kind,
+            table_keys=self.table_keys,
+            formatter=parsed_args.formatter,
+            requested=parsed_args.columns,
+        )
+        return layout.names, [layout.row(view) for view in self.fetch(parsed_args)]
+
+
+class ShowCommand(Reporting, ShowOne):
+    """One view. In a table, what is empty is left out."""
+
+    kind: ClassVar["type[DataclassInstance]"]
+    table_keys: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def fetch(self, arguments: argparse.Namespace) -> "DataclassInstance":
+        """Ask the conductor; may set `exit_code`."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[object]]:
+        layout = Layout.choose(
+            self.kind,
+            table_keys=self.table_keys,
+            formatter=parsed_args.formatter,
+            requested=parsed_args.columns,
+        )
+        view = self.fetch(parsed_args)
+        if parsed_args.formatter == TABLE and not parsed_args.columns:
+            layout = layout.without_nothing(view)
+        return layout.names, layout.row(view)
+
+
+class MigrationCommand(ShowCommand):
+    """One migration."""
+
+    kind = MigrationView
+    table_keys = (
+        "id", "instance_name", "instance_uuid", "status", "source", "dest", "reason", "waiting_for", "findings",
+        "progress", "steps", "downtime_ms", "seconds", "created_at", "finished_at",
+    )  # fmt: skip
+
+
+def add_migration(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "migration", metavar="MIGRATION", help="id of a migration, as `migration list` shows it"
+    )

@@ -1,0 +1,96 @@
+"""`limosa migration list|show|log|abort`: what was moved, how it went, and how to stop it."""
+
+import argparse
+
+from client.command import ListCommand, MigrationCommand, add_migration
+from common.views import JournalView, MigrationFilter, MigrationView
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 10_000  # rows of one answer: some MiB in one message
+
+
+class MigrationList(ListCommand):
+    """List migrations, the newest first."""
+
+    kind = MigrationView
+    table_keys = ("id", "instance_name", "status", "source", "dest", "seconds", "downtime_ms", "created_at")
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--instance", metavar="INSTANCE", help="only those of this instance (name or uuid)"
+        )
+        parser.add_argument("--host", metavar="HOST", help="only those from or to this host")
+        parser.add_argument("--open", action="store_true", help="only those that have not ended")
+        parser.add_argument(
+            "--limit",
+            metavar="N",
+            type=limit,
+            default=DEFAULT_LIMIT,
+            help=f"at most N (default {DEFAULT_LIMIT})",
+        )
+        return parser
+
+    def fetch(self, arguments: argparse.Namespace) -> tuple[MigrationView, ...]:
+        wanted = MigrationFilter(
+            instance=arguments.instance,
+            host=arguments.host,
+            is_open=True if arguments.open else None,
+            limit=arguments.limit,
+        )
+        return self.conductor.list_migrations(wanted)
+
+
+class MigrationShow(MigrationCommand):
+    """Show one migration: its steps and their times, its downtime, all findings."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        add_migration(parser)
+        return parser
+
+    def fetch(self, arguments: argparse.Namespace) -> MigrationView:
+        return self.conductor.show_migration(arguments.migration)
+
+
+class MigrationLog(ListCommand):
+    """Tell the story of one migration: what was decided when, and what the hosts answered.
+
+    Seconds count from the moment in which it was accepted.
+    """
+
+    kind = JournalView
+    table_keys = ("seconds", "phase", "host", "sentence")
+    need_sort_by_cliff = False  # a story has its own order
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        add_migration(parser)
+        return parser
+
+    def fetch(self, arguments: argparse.Namespace) -> tuple[JournalView, ...]:
+        return self.conductor.migration_log(arguments.migration)
+
+
+class MigrationAbort(MigrationCommand):
+    """Ask for a running migration to be stopped; the guest stays on its source.
+
+    Returns when the request is accepted. `limosa migration watch` shows how it ends: a guest that has moved in the
+    meantime is not moved back.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        add_migration(parser)
+        return parser
+
+    def fetch(self, arguments: argparse.Namespace) -> MigrationView:
+        return self.conductor.abort_migration(arguments.migration)
+
+
+def limit(text: str) -> int:
+    """A number of rows; raises ValueError, which argparse tells as a usage error."""
+    number = int(text)
+    if not 1 <= number <= MAX_LIMIT:
+        raise argparse.ArgumentTypeError(f"{number} is not between 1 and {MAX_LIMIT}")
+    return number

@@ -1,0 +1,113 @@
+"""Views as rows: for people a selection of readable columns, for programs every key, always under the same name.
+
+The keys of `-f json` are the fields of `common.views` and `schema_version`. A heading is its key in readable
+spelling, so that cliff's `-c` and `--sort-column`, which ignore case and take spaces for underscores, know both.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from client import progress, sentences
+from common.errors import InvalidRequestError
+from common.views import SCHEMA_VERSION
+from common.wire import to_primitive
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+TABLE: Final = "table"
+_STRUCTURED: Final = ("json", "yaml")  # formats that can carry lists and objects
+_VERSION_KEY: Final = "schema_version"
+_SPELLINGS: Final[Mapping[str, str]] = {"uuid": "UUID", "id": "ID", "vcpus": "VCPUs", "mib": "MiB"}
+_NOTHING: Final = (None, "", ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which keys of a kind of view are shown, and how."""
+
+    keys: tuple[str, ...]
+    formatter: str
+
+    @classmethod
+    def choose(
+        cls,
+        kind: "type[DataclassInstance]",
+        *,
+        table_keys: tuple[str, ...],
+        formatter: str,
+        requested: Sequence[str],
+    ) -> "Layout":
+        """Take every key, but only `table_keys` for a table for which no columns are requested.
+
+        Raises InvalidRequestError for a requested column that does not exist.
+        """
+        every = (_VERSION_KEY, *(field.name for field in fields(kind)))
+        for name in requested:
+            if _normalised(name) not in every:
+                raise InvalidRequestError(reason=f"There is no column {name}; there are: {', '.join(every)}.")
+        return cls(keys=table_keys if formatter == TABLE and not requested else every, formatter=formatter)
+
+    def without_nothing(self, view: "DataclassInstance") -> "Layout":
+        """Leave out what is empty, for one object shown to a person."""
+        keys = tuple(key for key in self.keys if _value(view, key) not in _NOTHING)
+        return Layout(keys=keys, formatter=self.formatter)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The column names as cliff is to show them."""
+        return tuple(map(heading, self.keys)) if self.formatter == TABLE else self.keys
+
+    def row(self, view: "DataclassInstance") -> tuple[object, ...]:
+        """The values under `names`."""
+        if self.formatter == TABLE:
+            return tuple(readable(key, _value(view, key)) for key in self.keys)
+        data = {_VERSION_KEY: SCHEMA_VERSION, **to_primitive(view)}
+        if self.formatter in _STRUCTURED:
+            return tuple(data[key] for key in self.keys)
+        return tuple(_flat(data[key]) for key in self.keys)
+
+
+def heading(key: str) -> str:
+    """The heading over a key: `memory_mib` gives `Memory MiB`."""
+    first, *rest = key.split("_")
+    return " ".join(
+        [_SPELLINGS.get(first, first.capitalize()), *(_SPELLINGS.get(word, word) for word in rest)]
+    )
+
+
+def readable(key: str, value: object) -> object:
+    """A value as a person reads it in a table; numbers stay numbers, so that they are aligned and sorted as such."""
+    if value in _NOTHING:
+        return "-"
+    if key in _TEXTS:
+        return _TEXTS[key](value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return round(value, 2)
+    return value if isinstance(value, int) else str(value)
+
+
+def _value(view: "DataclassInstance", key: str) -> Any:
+    return SCHEMA_VERSION if key == _VERSION_KEY else getattr(view, key)
+
+
+def _flat(primitive: object) -> object:
+    """One line for formats that have no lists and objects: those are JSON there."""
+    return json.dumps(primitive) if isinstance(primitive, dict | list) else primitive
+
+
+def _normalised(column: str) -> str:
+    return column.lower().strip().replace(" ", "_")
+
+
+_TEXTS: Final[Mapping[str, Callable[..., str]]] = {
+    "conflict": ", ".join,
+    "findings": lambda found: "\n".join(map(sentences.of_finding, found)),
+    "progress": lambda newest: progress.numbers(newest.statistics),
+    "steps": lambda steps: "\n".join(map(sentences.of_step, steps)),
+}
+"""Keys whose values are more than a word or a number."""

@@ -1,0 +1,84 @@
+"""The `limosa` command."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from cliff.app import App
+from cliff.commandmanager import CommandManager
+
+if TYPE_CHECKING:
+    from common.conductor_api import ConductorAPI
+
+Connect = Callable[[Sequence[str]], "ConductorAPI"]
+COMMANDS: Final = "limosa.client"  # the entry points of setup.cfg
+_VERBOSE: Final = 2  # cliff counts from 1
+_DESCRIPTION: Final = "Live-migrate the guests of plain libvirt/KVM hosts."
+
+
+class Shell(App):
+    """Options, logging and the connection that all commands share."""
+
+    NAME = "limosa"
+    LOG = logging.getLogger(NAME)
+
+    def __init__(self, *, connect: Connect, **streams: Any) -> None:
+        super().__init__(
+            description=_DESCRIPTION,
+            version=version(self.NAME),
+            command_manager=CommandManager(COMMANDS),
+            **streams,
+        )
+        self._connect = connect
+
+    @cached_property
+    def conductor(self) -> "ConductorAPI":
+        """The conductors; a command that needs none never connects."""
+        return self._connect(self.options.config_files)
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.options.verbose_level == 0
+
+    def build_option_parser(
+        self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None
+    ) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().build_option_parser(description, version, argparse_kwargs)
+        parser.add_argument(
+            "--config-file",
+            metavar="FILE",
+            dest="config_files",
+            action="append",
+            default=[],
+            help="configuration; may be repeated (default /etc/limosa/limosa.conf)",
+        )
+        return parser
+
+    def configure_logging(self) -> None:
+        """Show what libraries log only with -v: what an operator must know, errors and sentences say."""
+        super().configure_logging()
+        if self.options.verbose_level >= _VERBOSE:
+            return
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is self.stderr:
+                handler.addFilter(logging.Filter(self.NAME))
+
+    def initialize_app(self, argv: list[str]) -> None:
+        """Refuse to run without a command: cliff would start a shell of its own, which takes long to import."""
+        if not argv:
+            self.parser.error("name a command; `limosa help` lists them")
+
+    def run(self, argv: list[str]) -> int:
+        code: int = super().run(argv or ["--help"])
+        return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code (`client.exit_codes`)."""
+    from client.connection import connect
+
+    return Shell(connect=connect).run(list(sys.argv[1:] if argv is None else argv))

@@ -1,0 +1,169 @@
+"""A conductor in memory, for the client's tests: what it knows is given, what a watched migration does is scripted.
+
+It has the client's half of `common.conductor_api.ConductorAPI`; a test compares the signatures.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from common.errors import InstanceNotFoundError, LimosaError, MigrationNotFoundError
+from common.states import HostState, MigrationStatus, MigrationType, Phase, PowerState
+from common.views import (
+    InstanceView,
+    JournalView,
+    LiveMigrationRequest,
+    MigrationFilter,
+    MigrationView,
+    ServiceView,
+)
+
+MIGRATION = "5f0c8a52-5b8c-4a53-8a2e-0d7f6f1c1a11"
+INSTANCE = "1f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
+NOW = "2025-03-01T12:00:00+00:00"
+
+
+def instance_view(**changes: object) -> InstanceView:
+    values: dict[str, object] = {
+        "uuid": INSTANCE,
+        "name": "web1",
+        "host": "compute1",
+        "power_state": PowerState.RUNNING,
+        "task_state": None,
+        "vcpus": 1,
+        "memory_mib": 96,
+        "is_persistent": True,
+        "has_autostart": False,
+        "conflict": (),
+        "migration": None,
+        "updated_at": NOW,
+    }
+    return InstanceView(**{**values, **changes})
+
+
+def service_view(**changes: object) -> ServiceView:
+    values: dict[str, object] = {
+        "binary": "limosa-compute-agent",
+        "host": "compute1",
+        "state": HostState.UP,
+        "last_seen_s": 1.25,
+        "hypervisor_age_s": 0.5,
+        "instances": 1,
+        "memory_total_mib": 4096,
+        "memory_free_mib": 3488,
+        "hypervisor_version": "7.2.0",
+        "libvirt_version": "9.0.0",
+    }
+    return ServiceView(**{**values, **changes})
+
+
+def migration_view(**changes: object) -> MigrationView:
+    values: dict[str, object] = {
+        "id": MIGRATION,
+        "instance_uuid": INSTANCE,
+        "instance_name": "web1",
+        "type": MigrationType.LIVE_MIGRATION,
+        "status": MigrationStatus.ACCEPTED,
+        "phase": Phase.CHECK_DEST,
+        "source": "compute1",
+        "dest": "compute2",
+        "requested_dest": None,
+        "version": 1,
+        "epoch": 1,
+        "reason": "",
+        "waiting_for": "",
+        "is_abort_requested": False,
+        "findings": (),
+        "progress": None,
+        "steps": (),
+        "downtime_ms": None,
+        "seconds": 0.0,
+        "created_at": NOW,
+        "updated_at": NOW,
+        "finished_at": None,
+    }
+    return MigrationView(**{**values, **changes})
+
+
+Happening = MigrationView | BaseException
+"""One answer to a poll: a newer view, or what the call raises."""
+
+
+@dataclass
+class FakeConductor:
+    """`script` is what the polls of `watch_migration` see, one after the other; the last view stays."""
+
+    instances: tuple[InstanceView, ...] = ()
+    services: tuple[ServiceView, ...] = ()
+    migrations: tuple[MigrationView, ...] = ()
+    journal: tuple[JournalView, ...] = ()
+    script: Iterable[Happening] = ()
+    error: BaseException | None = None  # what every call but the polls raises
+    on_poll: Callable[[float], None] = lambda timeout_s: None  # called when a poll finds nothing new
+    requests: list[object] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._script = iter(self.script)
+        self._current = self.migrations[0] if self.migrations else None
+
+    def list_instances(self) -> tuple[InstanceView, ...]:
+        self._fail()
+        return self.instances
+
+    def show_instance(self, instance: str) -> InstanceView:
+        self._fail()
+        for view in self.instances:
+            if instance in (view.uuid, view.name):
+                return view
+        raise InstanceNotFoundError(instance=instance)
+
+    def list_services(self) -> tuple[ServiceView, ...]:
+        self._fail()
+        return self.services
+
+    def live_migrate(self, request: LiveMigrationRequest) -> MigrationView:
+        self._fail()
+        self.requests.append(request)
+        return self._newest()
+
+    def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:
+        self._fail()
+        self.requests.append(which)
+        return self.migrations
+
+    def show_migration(self, migration: str) -> MigrationView:
+        self._fail()
+        if self._current is None or migration != self._current.id:
+            raise MigrationNotFoundError(migration=migration)
+        return self._current
+
+    def migration_log(self, migration: str) -> tuple[JournalView, ...]:
+        self.show_migration(migration)
+        return self.journal
+
+    def watch_migration(
+        self, migration: str, *, after_version: int, after_progress: int = 0, timeout_s: float = 5.0
+    ) -> MigrationView:
+        newest = self._newest()
+        assert migration == newest.id
+        happening = next(self._script, None)
+        if happening is None:
+            self.on_poll(timeout_s)
+            return newest
+        if isinstance(happening, BaseException):
+            raise happening
+        self._current = happening
+        return happening
+
+    def abort_migration(self, migration: str) -> MigrationView:
+        view = self.show_migration(migration)
+        self.requests.append(migration)
+        return view
+
+    def _newest(self) -> MigrationView:
+        if self._current is None:
+            raise LimosaError
+        return self._current
+
+    def _fail(self) -> None:
+        if self.error is not None:
+            raise self.error

@@ -1,0 +1,202 @@
+"""The exit codes of `limosa`, one by one, and the sentences that come with them."""
+
+import pytest
+
+from client.exit_codes import ExitCode
+from common import checks, errors
+from common.states import MigrationStatus
+from common.views import LiveMigrationRequest
+from tests.fakes import limosa
+from tests.fakes.conductor import MIGRATION, FakeConductor, migration_view
+from tests.fakes.limosa import run
+from tests.fakes.migrations import CANCELLED, COMPLETED, ERROR, FAILED, REFUSED, RUNNING, SHORT
+
+
+def moving(*script, **more) -> FakeConductor:
+    return FakeConductor(migrations=(migration_view(),), script=script, **more)
+
+
+def test_exit_0_a_completed_migration_is_told_in_one_sentence_with_its_numbers():
+    conductor = moving(RUNNING, COMPLETED)
+    ended = run(conductor, "live-migration", "web1", "compute2", "-f", "json", is_terminal=True)
+    assert ended.code == ExitCode.OK
+    assert ended.stderr.endswith(
+        "web1 moved from compute1 to compute2 in 2.3 s, downtime 87 ms, 104 MiB sent, 4 passes, 41.0 MiB/s.\n"
+    )
+    assert ended.json["status"] == "completed"
+    assert conductor.requests == [LiveMigrationRequest(instance="web1", dest="compute2")]
+
+
+def test_exit_0_a_script_sees_nothing_but_the_result():
+    ended = run(moving(COMPLETED), "live-migration", "web1", "-f", "json")
+    assert (ended.code, ended.stderr) == (0, "")
+
+
+def test_exit_0_without_waiting_when_it_is_accepted():
+    ended = run(
+        moving(AssertionError()), "live-migration", "web1", "--no-wait", "-f", "json", is_terminal=True
+    )
+    assert ended.code == ExitCode.OK
+    assert ended.json["status"] == "accepted"
+    assert f"`limosa migration watch {MIGRATION}`" in ended.stderr
+
+
+def test_exit_1_a_migration_that_needs_an_operator():
+    ended = run(moving(ERROR), "live-migration", "web1")
+    assert ended.code == ExitCode.ERROR
+    assert "needs an operator" in ended.stderr
+    assert "both hosts run it." in ended.stderr
+
+
+def test_exit_1_no_conductor():
+    silent = FakeConductor(error=errors.ServiceUnreachableError(timeout_s=10, bus="rabbit://mq1"))
+    for command in (
+        ["list"],
+        ["show", "web1"],
+        ["service", "list"],
+        ["migration", "list"],
+        ["live-migration", "web1"],
+    ):
+        ended = run(silent, *command)
+        assert ended.code == ExitCode.ERROR, command
+        assert "No conductor answered within 10 s" in ended.stderr
+        assert "RabbitMQ" in ended.stderr
+    assert "`limosa migration list --open`" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["live-migration"],
+        ["live-migration", "web1", "--timeout", "0"],
+        ["live-migration", "web1", "--timeout", "nan"],
+        ["live-migration", "web1", "--timeout", "soon"],
+        ["live-migration", "web1", "--wait", "--no-wait"],
+        ["live-migration", "web1", "compute1", "compute2"],
+        ["migration", "list", "--limit", "0"],
+        ["list", "-f", "xml"],
+        ["list", "-c", "colour"],
+        ["no-such-command"],
+        ["-v"],
+    ],
+)
+def test_exit_2_usage(argv):
+    conductor = moving(COMPLETED)
+    assert run(conductor, *argv).code == ExitCode.USAGE
+    assert conductor.requests == []
+
+
+def test_exit_2_an_ambiguous_name_is_refused_with_the_candidates():
+    twice = errors.InstanceAmbiguousError(count=2, instance="web1", candidates="a, b")
+    ended = run(FakeConductor(error=twice), "show", "web1")
+    assert ended.code == ExitCode.USAGE
+    assert ended.stderr == "2 instances are named web1: a, b.\nName the uuid.\n"
+
+
+def test_exit_2_a_configuration_that_cannot_work():
+    def connect(files):
+        raise errors.ConfigurationError(group="DEFAULT", option="transport_url", reason="is empty")
+
+    ended = limosa.Run(connect, "list")
+    assert ended.code == ExitCode.USAGE
+    assert ended.stderr.startswith("[DEFAULT]transport_url: is empty\n")
+
+
+@pytest.mark.parametrize("argv", [["show", "web9"], ["migration", "show", "x"], ["migration", "log", "x"],
+                                  ["migration", "watch", "x"], ["migration", "abort", "x"]])  # fmt: skip
+def test_exit_3_not_found(argv):
+    ended = run(FakeConductor(), *argv)
+    assert ended.code == ExitCode.NOT_FOUND
+    assert ended.stderr.startswith("There is no")
+
+
+def test_exit_4_refused_at_once_with_every_finding_and_hint():
+    refusal = errors.RefusedError(instance="web1", count=2, findings=(SHORT, checks.DEST_IS_SOURCE.finding(
+        instance="web1", dest="compute2")))  # fmt: skip
+    ended = run(FakeConductor(error=refusal), "live-migration", "web1", "compute2")
+    assert ended.code == ExitCode.REFUSED
+    assert ended.stdout == ""
+    assert ended.stderr.splitlines() == [
+        "web1 was not moved: 2 finding(s) against it.",
+        "- compute2: web1 needs 96 MiB of memory; compute2 has 12 MiB free for guests. [memory_short]",
+        "    Choose another host or free memory there (total 512 MiB, ratio 1.0, reserved 400 MiB).",
+        "- web1 runs on compute2 already. [dest_is_source]",
+        "    Name another host, or none to let the conductor choose.",
+    ]
+
+
+def test_exit_4_refused_by_the_checks_of_the_hosts():
+    ended = run(moving(REFUSED), "live-migration", "web1")
+    assert ended.code == ExitCode.REFUSED
+    assert "nothing was changed" in ended.stderr
+    assert "[memory_short]" in ended.stderr
+
+
+def test_exit_5_failed_and_safe_on_its_source_though_a_candidate_was_refused_before():
+    ended = run(moving(RUNNING, FAILED), "live-migration", "web1")
+    assert ended.code == ExitCode.FAILED
+    assert "safe on compute1" in ended.stderr
+    assert "the link broke." in ended.stderr
+
+
+def test_exit_6_in_doubt_when_the_timeout_passes():
+    doubtful = migration_view(status=MigrationStatus.RUNNING, waiting_for="compute1 has not answered yet")
+    ended = run(moving(doubtful), "live-migration", "web1", "--timeout", "0.01", "-f", "json")
+    assert ended.code == ExitCode.UNKNOWN
+    assert "outcome is not known yet: compute1 has not answered yet. `limosa" in ended.stderr
+    assert ended.json["status"] == "running"
+
+
+def test_exit_6_conductors_gone_while_watching():
+    gone = [errors.ServiceUnreachableError(timeout_s=1, bus="rabbit://mq1")] * 100
+    ended = run(moving(RUNNING, *gone), "live-migration", "web1", "--timeout", "0.05")
+    assert ended.code == ExitCode.UNKNOWN
+    assert "is not known here" in ended.stderr
+
+
+def test_exit_7_still_running_when_the_timeout_passes():
+    ended = run(moving(RUNNING), "live-migration", "web1", "--timeout", "0.01")
+    assert ended.code == ExitCode.STILL_RUNNING
+    assert "is running after 0.01 s; it goes on" in ended.stderr
+
+
+def test_exit_8_aborted():
+    ended = run(moving(RUNNING, CANCELLED), "live-migration", "web1")
+    assert ended.code == ExitCode.ABORTED
+    assert "web1 runs on compute1" in ended.stderr
+
+
+def test_exit_9_is_told_by_the_error_itself():
+    class NotPermittedForTest(errors.LimosaError):
+        message = "You may not."
+        exit_code = ExitCode.NOT_PERMITTED
+
+    assert run(FakeConductor(error=NotPermittedForTest()), "list").code == ExitCode.NOT_PERMITTED
+
+
+def test_exit_130_ctrl_c_stops_watching_and_says_how_to_abort():
+    ended = run(moving(RUNNING, KeyboardInterrupt()), "live-migration", "web1", "-f", "json")
+    assert ended.code == ExitCode.INTERRUPTED
+    assert "goes on" in ended.stderr
+    assert f"`limosa migration abort {MIGRATION}`" in ended.stderr
+    assert ended.json["status"] == "running"
+
+
+def test_exit_130_ctrl_c_before_the_answer_says_where_to_look():
+    ended = run(FakeConductor(error=KeyboardInterrupt()), "live-migration", "web1")
+    assert ended.code == ExitCode.INTERRUPTED
+    assert "`limosa migration list --open`" in ended.stderr
+
+
+def test_watch_ends_as_the_migration_does():
+    assert (
+        run(FakeConductor(migrations=(RUNNING,), script=(COMPLETED,)), "migration", "watch", MIGRATION).code
+        == 0
+    )
+    assert run(FakeConductor(migrations=(FAILED,)), "migration", "watch", MIGRATION).code == ExitCode.FAILED
+
+
+def test_a_bug_is_one_line_and_exit_1():
+    ended = run(FakeConductor(error=RuntimeError("boom")), "list")
+    assert ended.code == ExitCode.ERROR
+    assert ended.stderr == "boom\n"
