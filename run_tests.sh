@@ -13,6 +13,7 @@ case "${1:-}" in
 esac
 
 lab/bootstrap.sh
+export XDG_CACHE_HOME="$PWD/.lab/cache/xdg" # what libraries cache stays in the checkout
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(lint unit crash rpc contract lab)
 

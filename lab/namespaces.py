@@ -27,6 +27,7 @@ CLEAN_ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "HOME": "/root",
     "TMPDIR": "/run",
+    "XDG_CACHE_HOME": "/run/cache",
 }
 
 
@@ -72,9 +73,10 @@ class Namespaces:
         return cls(name=spec.name, init=Process.of(json.loads(done.stdout)["pid"]))
 
     def command(self, argv: Sequence[str]) -> list[str]:
-        """Return the command line that runs argv inside."""
+        """Return the command line that runs argv inside. What libraries cache (stevedore) stays inside too."""
         namespaces = ["--net", "--mount", "--uts", "--pid", "--ipc"]
-        return ["nsenter", "--target", str(self.init.pid), *namespaces, "--", *argv]
+        enter = ["nsenter", "--target", str(self.init.pid), *namespaces, "--"]
+        return [*enter, "env", f"XDG_CACHE_HOME={CLEAN_ENVIRONMENT['XDG_CACHE_HOME']}", *argv]
 
     def run(
         self,
