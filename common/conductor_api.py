@@ -1,0 +1,98 @@
+"""How clients and compute agents speak to a conductor, whichever has time. Its endpoint implements exactly these names.
+
+Calls raise ServiceUnreachableError if no conductor answers, casts raise BusError if the broker is away.
+"""
+
+from common.envelope import Interface
+from common.facts import Heartbeat, Report
+from common.migration import Acknowledgement, Outcome, Progress
+from common.rpc import Bus
+from common.views import (
+    InstanceView,
+    JournalView,
+    LiveMigrationRequest,
+    MigrationFilter,
+    MigrationView,
+    ServiceView,
+)
+
+INTERFACE = Interface(name="conductor", topic="limosa-conductor")
+WATCH_MARGIN_S = 10.0  # for the way there and back of a call that waits at the conductor
+CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
+
+
+class ConductorAPI:
+    """Requests of clients, and what agents have to tell."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._client = bus.client(INTERFACE)
+
+    # ---- for clients
+
+    def list_instances(self) -> tuple[InstanceView, ...]:
+        return self._client.call("list_instances", kind=tuple[InstanceView, ...])
+
+    def show_instance(self, instance: str) -> InstanceView:
+        """By name or uuid; raises InstanceNotFoundError, InstanceAmbiguousError."""
+        return self._client.call("show_instance", instance, kind=InstanceView)
+
+    def list_services(self) -> tuple[ServiceView, ...]:
+        return self._client.call("list_services", kind=tuple[ServiceView, ...])
+
+    def live_migrate(self, request: LiveMigrationRequest) -> MigrationView:
+        """Accept a migration; returns before anything has moved. Raises RefusedError with every finding."""
+        return self._client.call("live_migrate", request, kind=MigrationView)
+
+    def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:
+        return self._client.call("list_migrations", which, kind=tuple[MigrationView, ...])
+
+    def show_migration(self, migration: str) -> MigrationView:
+        """By id; raises MigrationNotFoundError."""
+        return self._client.call("show_migration", migration, kind=MigrationView)
+
+    def migration_log(self, migration: str) -> tuple[JournalView, ...]:
+        """Its story, oldest line first."""
+        return self._client.call("migration_log", migration, kind=tuple[JournalView, ...])
+
+    def watch_migration(
+        self, migration: str, *, after_version: int, after_progress: int = 0, timeout_s: float = 5.0
+    ) -> MigrationView:
+        """Wait for news: a version or a progress.sequence beyond those given, or until `timeout_s` has passed."""
+        return self._client.call(
+            "watch_migration",
+            migration,
+            after_version,
+            after_progress,
+            float(timeout_s),
+            kind=MigrationView,
+            timeout_s=timeout_s + WATCH_MARGIN_S,
+        )
+
+    def abort_migration(self, migration: str) -> MigrationView:
+        """Ask for its end; raises AbortRefusedError. Watch it: it may still complete."""
+        return self._client.call("abort_migration", migration, kind=MigrationView)
+
+    # ---- for agents
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Answer a command; repeated by the agent until it is acknowledged."""
+        self._client.cast("outcome", outcome)
+
+    def progress(self, progress: Progress) -> None:
+        self._client.cast("progress", progress)
+
+    def report(self, report: Report) -> None:
+        self._client.cast("report", report)
+
+    def heartbeat(self, heartbeat: Heartbeat) -> None:
+        self._client.cast("heartbeat", heartbeat)
+
+    def confirm_live_migration(self, migration: str, epoch: int) -> bool:
+        """Whether the database still has this migration at this epoch in its live phase; asked last before the call."""
+        return self._client.call(
+            "confirm_live_migration", migration, epoch, kind=bool, timeout_s=CONFIRM_TIMEOUT_S
+        )
+
+    def ledger_floor(self, host: str) -> tuple[Acknowledgement, ...]:
+        """The newest epoch of each instance that ever concerned this host, for an empty ledger."""
+        return self._client.call("ledger_floor", host, kind=tuple[Acknowledgement, ...])

@@ -1,0 +1,208 @@
+"""From a message to a method and back: what both ends of a call agree on, without a bus.
+
+A payload is JSON: {"arguments": [...]} there, {"result": ...} or {"error": {code, fields, findings}} back.
+"""
+
+import inspect
+import json
+import logging
+import time
+import typing
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from common import log
+from common.checks import Finding
+from common.context import Context
+from common.envelope import Envelope, Interface, seal, unseal
+from common.errors import LimosaError
+from common.wire import WireError, from_primitive, to_primitive
+
+CALL_KEY = "is_call"  # beside the message: whether anybody waits for a reply
+_EXPOSED = "_limosa_exposed"
+
+LOG = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+class InternalError(LimosaError):
+    """A bug at the other end; its log has the traceback."""
+
+    message = "Internal error in {service}: its log has the reason, under {request_id}."
+    hint = "Please report it, with that part of the log."
+
+
+class MethodUnknownError(LimosaError):
+    """The peer is older than we are."""
+
+    message = "{service} {version} has no method {method}."
+    hint = "Run the same version of Limosa on all hosts."
+
+
+class MessageExpiredError(LimosaError):
+    """Held up on its way: what still matters has been sent again since."""
+
+    message = "{method} from {signer} was {age_s} s old when {service} read it, and was dropped."
+    hint = "Either nobody read the queue for so long, or the clocks of the hosts disagree."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFailure:
+    """A LimosaError on its way to the caller."""
+
+    code: str
+    fields: dict[str, str] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+def exposed(method: F) -> F:
+    """Mark a method of an endpoint as callable over the bus."""
+    setattr(method, _EXPOSED, True)
+    return method
+
+
+def encode_arguments(arguments: tuple[object, ...]) -> str:
+    return json.dumps({"arguments": [to_primitive(argument) for argument in arguments]})
+
+
+def decode_reply(envelope: Envelope, interface: Interface, kind: type[T]) -> T:
+    """The result that a reply carries; raises the LimosaError that it carries instead."""
+    reply = _loads(envelope)
+    is_newer = envelope.is_newer_than(interface)
+    if "error" in reply:
+        failure = from_primitive(RemoteFailure, reply["error"], ignore_unknown=True)
+        raise LimosaError.by_code(failure.code, fields=failure.fields, findings=failure.findings)
+    return from_primitive(kind, reply.get("result"), ignore_unknown=is_newer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Method:
+    """An exposed method, with the types of its arguments and of what it returns."""
+
+    function: Callable[..., Any]
+    kinds: tuple[Any, ...]
+    required: int  # how many of the arguments have no default
+    reply: Any
+
+
+class Dispatcher:
+    """Receives sealed messages for one endpoint. The bus sees its single method `receive`."""
+
+    def __init__(
+        self,
+        interface: Interface,
+        endpoint: object,
+        *,
+        signer: str,
+        message_max_age_s: float,
+        sent: Counter[str],
+    ) -> None:
+        self._interface = interface
+        self._signer = signer
+        self._message_max_age_s = message_max_age_s
+        self._sent = sent
+        self._methods = _methods_of(endpoint)
+
+    def receive(self, bus_context: dict[str, Any], sealed: object) -> dict[str, Any]:
+        """Run the method; the sealed reply, which the bus drops after a cast.
+
+        Never raises: the bus would send its own rendering of our exceptions, outside of the envelope.
+        """
+        method, request_id = "", None
+        try:
+            envelope = unseal(sealed, interface=self._interface)
+            method, request_id = envelope.method, envelope.request_id
+            self._refuse_if_old(envelope)
+            answer = self._answer(envelope)
+        except LimosaError as error:
+            LOG.warning("dropped a message: %s", error)
+            answer = _failure(error)
+        if bus_context.get(CALL_KEY):
+            self._sent[f"{method} reply"] += 1
+        return seal(
+            json.dumps(answer),
+            signer=self._signer,
+            interface=self._interface,
+            method=method,
+            request_id=request_id,
+        )
+
+    def _refuse_if_old(self, envelope: Envelope) -> None:
+        age_s = time.time() - envelope.sent_at
+        if age_s > self._message_max_age_s:
+            raise MessageExpiredError(
+                method=envelope.method, signer=envelope.signer, age_s=f"{age_s:.0f}", service=self._signer
+            )
+
+    def _answer(self, envelope: Envelope) -> dict[str, Any]:
+        try:
+            with log.fields(request=envelope.request_id):
+                return {"result": self._run(envelope)}
+        except LimosaError as error:
+            LOG.info("%s from %s: %s", envelope.method, envelope.signer, error)
+            return _failure(error)
+        except Exception:
+            LOG.exception("%s from %s failed (%s)", envelope.method, envelope.signer, envelope.request_id)
+            return _failure(InternalError(service=self._signer, request_id=envelope.request_id))
+
+    def _run(self, envelope: Envelope) -> Any:
+        method = self._methods.get(envelope.method)
+        if method is None:
+            raise MethodUnknownError(
+                service=self._signer, version=self._interface.version, method=f"{envelope.method:.80}"
+            )
+        given = _loads(envelope).get("arguments")
+        is_newer = envelope.is_newer_than(self._interface)
+        if not isinstance(given, list) or len(given) < method.required:
+            raise WireError(path=envelope.method, reason=f"needs {method.required} arguments")
+        if len(given) > len(method.kinds) and not is_newer:
+            raise WireError(
+                path=envelope.method, reason=f"takes {len(method.kinds)} arguments, got {len(given)}"
+            )
+        arguments = [
+            from_primitive(kind, data, ignore_unknown=is_newer)
+            for kind, data in zip(method.kinds, given, strict=False)
+        ]
+        result = method.function(envelope.context, *arguments)
+        return to_primitive(result, method.reply)
+
+
+def _failure(error: LimosaError) -> dict[str, Any]:
+    failure = RemoteFailure(code=type(error).__name__, fields=error.fields, findings=error.findings)
+    return {"error": to_primitive(failure)}
+
+
+def _loads(envelope: Envelope) -> dict[str, Any]:
+    try:
+        payload = json.loads(envelope.payload)
+    except ValueError as error:
+        raise WireError(path=envelope.method, reason=f"not JSON: {error}") from error
+    if not isinstance(payload, dict):
+        raise WireError(path=envelope.method, reason="not an object")
+    return payload
+
+
+def _methods_of(endpoint: object) -> dict[str, _Method]:
+    return {
+        name: _method(member)
+        for name, member in inspect.getmembers(endpoint, inspect.ismethod)
+        if hasattr(member, _EXPOSED)
+    }
+
+
+def _method(function: Callable[..., Any]) -> _Method:
+    """Read the annotations, at start: a wrong one must not wait for its first message."""
+    hints = typing.get_type_hints(function)
+    context, *parameters = inspect.signature(function).parameters.values()
+    if hints.get(context.name) is not Context:
+        raise TypeError(f"{function.__qualname__}: the first argument must be a Context")
+    return _Method(
+        function=function,
+        kinds=tuple(hints[parameter.name] for parameter in parameters),
+        required=sum(parameter.default is inspect.Parameter.empty for parameter in parameters),
+        reply=hints["return"],
+    )
