@@ -1,0 +1,219 @@
+"""The `Hypervisor` protocol over one host's libvirtd."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import libvirt
+
+from common import concurrency
+from common.facts import GuestFacts, HostFacts
+from common.migration import JobStatistics
+from compute_agent.hypervisor import domain_xml, guest, job
+from compute_agent.hypervisor.classify import is_settling
+from compute_agent.hypervisor.control import ControlConnection
+from compute_agent.hypervisor.driver import (
+    Definition,
+    DomainSnapshot,
+    EventCallback,
+    JobKind,
+    MigrateRequest,
+)
+from compute_agent.hypervisor.events import EventSource
+from compute_agent.hypervisor.libvirt_errors import (
+    DomainExistsError,
+    DomainNotFoundError,
+    HypervisorOperationError,
+    HypervisorUnreachableError,
+    JobAbsentError,
+)
+from compute_agent.hypervisor.migration_call import LibvirtMigrationCall
+from compute_agent.hypervisor.xml_text import XmlText
+
+LIST_TIMEOUT_S = 30.0  # some ms a guest, and the first look at libvirt's capabilities may take seconds
+OBSERVE_LOOKS_MAX = 20
+OBSERVE_PAUSE_S = 0.1
+
+_UNKNOWN_CPU_MODEL = "unknown"
+
+T = TypeVar("T")
+
+
+class LibvirtHypervisor:
+    """See `driver.Hypervisor`."""
+
+    def __init__(self, uri: str, *, timeout_s: float) -> None:
+        self._uri = uri
+        self._timeout_s = timeout_s
+        self._control = ControlConnection(uri, timeout_s=timeout_s)
+        self._events = EventSource(uri, timeout_s=timeout_s)
+
+    def start(self) -> None:
+        self._events.start()
+
+    def stop(self) -> None:
+        self._events.stop()
+        self._control.close()
+
+    @property
+    def age_s(self) -> float:
+        return min(self._control.age_s, self._events.age_s)
+
+    def subscribe(self, callback: EventCallback) -> None:
+        self._events.subscribe(callback)
+
+    # ---- facts
+
+    def host_facts(self) -> HostFacts:
+        return self._control.call(_host_facts, timeout_s=LIST_TIMEOUT_S)
+
+    def memory_free_mib(self) -> int:
+        return self._control.call(_memory_free_mib)
+
+    def list_guests(self) -> tuple[GuestFacts, ...]:
+        return self._control.call(guest.all_facts, timeout_s=LIST_TIMEOUT_S)
+
+    def guest_facts(self, uuid: str) -> GuestFacts:
+        facts = self._with_domain(uuid, guest.facts)
+        if facts is None:
+            raise DomainNotFoundError(uuid=uuid)
+        return facts
+
+    def find_by_name(self, name: str) -> str | None:
+        return self._control.call(lambda connection: _uuid_by_name(connection, name))
+
+    def definition(self, uuid: str) -> Definition:
+        return self._with_domain(uuid, guest.definition)
+
+    def migration_mark(self, uuid: str) -> str | None:
+        return self._if_domain(uuid, lambda domain: domain_xml.migration_mark(domain.XMLDesc(0)))
+
+    # ---- looking
+
+    def observe(self, uuid: str) -> DomainSnapshot:
+        snapshot = self._look(uuid)
+        for _ in range(OBSERVE_LOOKS_MAX - 1):
+            if not is_settling(snapshot) and _is_proven(snapshot):
+                return snapshot
+            concurrency.sleep(OBSERVE_PAUSE_S)
+            snapshot = self._look(uuid)
+        if not _is_proven(snapshot):
+            raise HypervisorUnreachableError(uri=self._uri, reason=f"QEMU of {uuid} is busy or silent")
+        return snapshot
+
+    def job_statistics(self, uuid: str) -> JobStatistics | None:
+        return self._if_domain(uuid, job.job_statistics)
+
+    def completed_statistics(self, uuid: str) -> JobStatistics | None:
+        return self._if_domain(uuid, job.completed_statistics)
+
+    # ---- migrating
+
+    def prepare_migration(self, uuid: str, request: MigrateRequest) -> LibvirtMigrationCall:
+        return LibvirtMigrationCall(uri=self._uri, uuid=uuid, request=request, timeout_s=self._timeout_s)
+
+    def abort_job(self, uuid: str) -> None:
+        if not self._if_domain(uuid, job.abort):
+            raise JobAbsentError(uuid=uuid)
+
+    def set_max_downtime(self, uuid: str, downtime_ms: int) -> None:
+        if not self._if_domain(uuid, lambda domain: job.set_max_downtime(domain, downtime_ms)):
+            raise JobAbsentError(uuid=uuid)
+
+    def pause_postcopy(self, uuid: str) -> None:
+        flags = libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY
+        if not self._if_domain(uuid, lambda domain: job.abort(domain, flags=flags)):
+            raise JobAbsentError(uuid=uuid)
+
+    # ---- changing
+
+    def resume(self, uuid: str) -> None:
+        self._with_domain(uuid, guest.resume)
+
+    def destroy(self, uuid: str) -> None:
+        self._if_domain(uuid, guest.destroy)
+
+    def undefine(self, uuid: str) -> None:
+        self._if_domain(uuid, guest.undefine)
+
+    def define(self, xml: str) -> None:
+        root = XmlText.parse(xml).root
+        name, uuid = root.text_of("name"), root.text_of("uuid")
+        try:
+            self._control.call(lambda connection: connection.defineXML(xml), uuid=uuid)
+        except HypervisorOperationError as error:
+            # libvirt has one code for this and for other refusals: look what stands in the way.
+            if self.find_by_name(name) not in (None, uuid) or self._if_domain(uuid, _name) not in (
+                None,
+                name,
+            ):
+                raise DomainExistsError(reason=f"{name}, {uuid}") from error
+            raise
+
+    def set_autostart(self, uuid: str, *, has_autostart: bool) -> None:
+        self._with_domain(uuid, lambda domain: domain.setAutostart(int(has_autostart)))
+
+    def clear_migration_mark(self, uuid: str) -> None:
+        self._if_domain(uuid, guest.clear_mark)
+
+    # ---- within
+
+    def _look(self, uuid: str) -> DomainSnapshot:
+        """One snapshot. An error of the looking itself is no evidence: it counts as silence."""
+        try:
+            return self._control.call(lambda connection: guest.snapshot(connection, uuid), uuid=uuid)
+        except HypervisorOperationError as error:
+            raise HypervisorUnreachableError(uri=self._uri, reason=error.text) from error
+
+    def _with_domain(self, uuid: str, function: Callable[[Any], T]) -> T:
+        """Raises DomainNotFoundError."""
+        return self._control.call(lambda connection: function(connection.lookupByUUIDString(uuid)), uuid=uuid)
+
+    def _if_domain(self, uuid: str, function: Callable[[Any], T]) -> T | None:
+        """None for a domain that is not there, or goes meanwhile."""
+        try:
+            return self._with_domain(uuid, function)
+        except DomainNotFoundError:
+            return None
+
+
+def _is_proven(snapshot: DomainSnapshot) -> bool:
+    """Whether the domain's QEMU, where there is one and it may be asked, has answered."""
+    return not snapshot.is_active or snapshot.has_answered or snapshot.job is JobKind.INCOMING
+
+
+def _host_facts(connection: Any) -> HostFacts:
+    # Not getInfo's memory: that is the sum of NUMA cells, which leaves out what the kernel placed elsewhere.
+    memory_total_kib = _memory_kib(connection)["total"]
+    cpu = XmlText.parse(connection.getCapabilities()).root.find("host/cpu")
+    return HostFacts(
+        hypervisor_type=connection.getType(),
+        hypervisor_version=connection.getVersion(),
+        libvirt_version=connection.getLibVersion(),
+        cpu_model=cpu.text_of("model", _UNKNOWN_CPU_MODEL) if cpu is not None else _UNKNOWN_CPU_MODEL,
+        cpu_arch=cpu.text_of("arch") if cpu is not None else "",
+        vcpus_total=connection.getInfo()[2],
+        memory_total_mib=memory_total_kib // 1024,
+    )
+
+
+def _memory_free_mib(connection: Any) -> int:
+    figures = _memory_kib(connection)
+    return sum(figures.get(key, 0) for key in ("free", "buffers", "cached")) // 1024
+
+
+def _memory_kib(connection: Any) -> dict[str, int]:
+    figures: dict[str, int] = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
+    return figures
+
+
+def _uuid_by_name(connection: Any, name: str) -> str | None:
+    try:
+        return str(connection.lookupByName(name).UUIDString())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+
+
+def _name(domain: Any) -> str:
+    return str(domain.name())
