@@ -129,7 +129,7 @@ def _logged_call(lab: Lab) -> Call:
     fields = dict(re.findall(r"(\w+)=(\S+)", line))
     return Call(
         dconnuri=fields["dconnuri"],
-        migrate_uri="" if fields["migrate_uri"] == "None" else fields["migrate_uri"],
+        migrate_uri="" if fields["migrate_uri"] == "-" else fields["migrate_uri"],
         flags=tuple(fields["flags"].split("|")),
         bandwidth_mib_s=int(fields["bandwidth_mib_s"]),
     )

@@ -127,7 +127,7 @@ class SourceSeen(StrEnum):
     UNDEFINED = "undefined"  # absent, but this migration's record in the ledger says that it was defined here
     ABSENT = "absent"
     POSTCOPY_FAILED = "postcopy-failed"
-    CONTRADICTORY = "contradictory"  # a state no rule speaks of (crashed and kept, suspended, ...)
+    CONTRADICTORY = "contradictory"  # a state no rule speaks of (crashed and kept, ...)
     UNREACHABLE = "unreachable"  # libvirt does not answer; never taken for absent
 
     @property

@@ -80,13 +80,15 @@ _UNSETTLED: Final[Mapping[Verdict, str]] = {
 
 
 def _on_source(saga: Saga, seen: str) -> Transition:
-    undoing = replace(
-        saga, ends_in=MigrationStatus.FAILED, reason=saga.reason or "the guest stayed on its source"
-    )
+    reason = saga.reason or "the guest stayed on its source"
+    undoing = replace(saga, home=saga.source, ends_in=MigrationStatus.FAILED, reason=reason)
     return issue(undoing, Phase.ROLLBACK, seen)
 
 
 def _resume(saga: Saga, seen: str) -> Transition:
+    """Only a guest that never ran on the dest: after the commit that it did, the copy on the source is stale."""
+    if saga.is_committed_to_dest:
+        return _alarm(saga, f"{seen}, but the guest has run on {saga.dest}")
     return issue(saga, Phase.RESUME_SOURCE, seen)
 
 
@@ -130,10 +132,12 @@ def _recover(saga: Saga, seen: str) -> Transition:
 
 
 def _alarm(saga: Saga, seen: str) -> Transition:
-    """Touch nothing (rule 21). The migration stays open, so that nothing else touches the guest either."""
+    """Touch nothing (rule 21). The migration stays open, so that nothing else touches the guest either.
+
+    It has an epoch, though no command: a repeated answer to what led here is not current any more.
+    """
     stopped = replace(
-        saga,
-        phase=Phase.ALARM,
+        issue(saga, Phase.ALARM).saga,
         status=MigrationStatus.ERROR,
         reason=seen,
         waiting_for="an operator",
@@ -243,13 +247,23 @@ def declared_down(saga: Saga, host: str) -> Transition:
             absent = replace(saga, source_seen=SourceSeen.ABSENT)
             return issue(absent, Phase.OBSERVE_DEST, story)
     if host == saga.dest:
-        if saga.phase is Phase.ROLLBACK:
-            return finish(saga, saga.ends_in or MigrationStatus.FAILED, story)
         if saga.phase is Phase.OBSERVE_DEST:
-            return judge(saga, DestSeen.ABSENT)
+            return _dest_is_down(saga, story)
+        if saga.phase is Phase.POST_DEST and saga.is_committed_to_dest:
+            return _reap(saga, f"the guest was on {saga.dest} when that host was declared down", story)
         if saga.phase is Phase.POST_DEST:
             return doubt(saga, story)
     return Transition(saga=saga, story=(story,))
+
+
+def _dest_is_down(saga: Saga, story: str) -> Transition:
+    """Nothing runs there now; whether the guest ever ran there, nobody can say (rule 20).
+
+    A source paused by the migration may then be stale, or the only copy: neither resumed nor ended without a person.
+    """
+    if saga.source_seen is SourceSeen.PAUSED_MIGRATING:
+        return _alarm(saga, f"{story}; whether the guest ran there is not known, {saga.source} has it paused")
+    return judge(saga, DestSeen.ABSENT)
 
 
 _ASKS_SOURCE: Final = (

@@ -221,10 +221,12 @@ def _doubted(saga: Saga, outcome: Outcome) -> Transition:
 
 
 def _rolled_back(saga: Saga, outcome: Outcome) -> Transition:
-    story = f"{saga.dest} has undone its part{_detail(outcome)}"
-    if saga.ends_in is None:
-        return next_candidate(saga, story)
-    return finish(saga, _ends_in(saga), story)
+    return _undone(saga, f"{saga.dest} has undone its part{_detail(outcome)}")
+
+
+def _undone(saga: Saga, story: str) -> Transition:
+    """What a roll-back leads to: the next candidate, or the end."""
+    return next_candidate(saga, story) if saga.ends_in is None else finish(saga, _ends_in(saga), story)
 
 
 def _ends_in(saga: Saga) -> MigrationStatus:
@@ -259,7 +261,8 @@ def _abort(saga: Saga) -> Transition:
         undoing = replace(asked, ends_in=MigrationStatus.FAILED, reason=saga.reason or "aborted")
         return issue(undoing, Phase.ROLLBACK, "abort is asked for")
     if saga.phase is Phase.ROLLBACK:
-        return Transition(saga=replace(asked, ends_in=saga.ends_in or MigrationStatus.FAILED))
+        undoing = replace(asked, ends_in=saga.ends_in or MigrationStatus.FAILED)
+        return Transition(saga=undoing, story=("abort is asked for; it is being undone already",))
     return judgement.abort(replace(asked, reason=saga.reason or "aborted"))
 
 
@@ -275,15 +278,17 @@ def _overdue(saga: Saga, event: TimePassed) -> Transition:
         return issue(undoing, Phase.ROLLBACK, late.sentence)
     if saga.phase is Phase.ROLLBACK and not saga.is_prepared:
         # Only a probe is owed there, and the agent removes its own probes when nobody comes back for them.
-        return _given_up(saga, host)
+        return _undone(saga, f"{host} does not answer; it will remove its probe by itself")
     if saga.phase in (Phase.LIVE, Phase.WATCH):
         return judgement.doubt(saga, f"{host} has not been heard for {event.seconds:.0f} s")
     return judgement.overdue(saga, host=host)
 
 
-def _given_up(saga: Saga, host: str) -> Transition:
-    story = f"{host} does not answer; it will remove its probe by itself"
-    return next_candidate(saga, story) if saga.ends_in is None else finish(saga, _ends_in(saga), story)
+def _declared_down(saga: Saga, host: str) -> Transition:
+    """A dest that is off owes no roll-back any more; whatever else was asked of a host: `conductor.judgement`."""
+    if host == saga.dest and saga.phase is Phase.ROLLBACK:
+        return _undone(saga, f"{host} is declared down")
+    return judgement.declared_down(saga, host)
 
 
 def _not_yet(saga: Saga, outcome: Outcome) -> Transition:
@@ -349,6 +354,6 @@ PLAN: Final = Plan(
     on_abort=_abort,
     on_time=_overdue,
     on_unfit=_unfit,
-    on_declared_down=judgement.declared_down,
+    on_declared_down=_declared_down,
     on_judge_again=judgement.judge_again,
 )

@@ -226,8 +226,8 @@ def issue(saga: Saga, phase: Phase, *story: str) -> Transition:
 
 def waiting(saga: Saga, waiting_for: str, *, needs_operator: bool = False) -> Transition:
     """Stay: the command remains current and is resent; the row says what is known and what it waits for."""
-    if (saga.waiting_for, saga.needs_operator) == (waiting_for, needs_operator):
-        return Transition(saga=saga)
+    if saga.waiting_for == waiting_for and saga.needs_operator >= needs_operator:
+        return Transition(saga=saga)  # known already; an alarm that was raised stays while it lasts
     stayed = replace(saga, waiting_for=waiting_for, needs_operator=needs_operator)
     return Transition(saga=stayed, story=(f"waits: {waiting_for}",))
 

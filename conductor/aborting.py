@@ -1,0 +1,17 @@
+"""When an abort comes too late (rule 22); pure."""
+
+from common.errors import AbortRefusedError
+from conductor.saga import Saga
+
+
+def refuse_if_late(saga: Saga) -> None:
+    """Raise AbortRefusedError where a migration can only go on, or has ended."""
+    if not saga.is_open:
+        reason = f"it has ended: {saga.status}"
+    elif saga.is_committed_to_dest:
+        reason = f"the guest runs on {saga.dest}, and only the clean-up of {saga.source} is left"
+    elif saga.is_postcopy_seen:
+        reason = "the guest runs in post-copy: neither host has all of its memory"
+    else:
+        return
+    raise AbortRefusedError(migration=saga.migration, reason=reason)

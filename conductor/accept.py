@@ -1,0 +1,111 @@
+"""Accept a live migration: tell all that speaks against it at once, or claim the instance and send the first command."""
+
+import uuid
+
+from sqlalchemy.orm import Session
+
+from common.checks import Finding, refusing
+from common.errors import InvalidRequestError, RefusedError
+from common.migration import CheckDestArguments
+from common.states import MigrationStatus, Phase
+from common.views import LiveMigrationRequest
+from conductor import claiming, live_migration
+from conductor.capacity import Limits
+from conductor.db import hosts, instances, sagas
+from conductor.db.engine import Database
+from conductor.db.models import NAME_MAX_CHARS, Instance
+from conductor.driver import Driven, Driver, chapter
+from conductor.prechecks import GuestStatus, check_guest, check_named_dest
+from conductor.saga import Saga
+from conductor.scheduler.candidates import choose
+
+
+class Acceptance:
+    """Step 1 of a live migration: one transaction, then the first cast."""
+
+    def __init__(self, database: Database, driver: Driver, *, limits: Limits, retries: int) -> None:
+        self._database = database
+        self._driver = driver
+        self._limits = limits
+        self._retries = retries
+
+    def accept(self, request: LiveMigrationRequest) -> str:
+        """The id of the new migration.
+
+        Raises InvalidRequestError, InstanceNotFoundError, InstanceAmbiguousError, or RefusedError with every finding.
+        """
+        validate(request)
+        driven = self._database.transact(lambda session: self._begin(session, request))
+        self._driver.tell(driven)
+        return driven.before.migration
+
+    def _begin(self, session: Session, request: LiveMigrationRequest) -> Driven:
+        row = instances.find(session, request.instance)
+        candidates = self._candidates(session, instances.status(session, row), request.dest)
+        saga = _new_saga(row, candidates)
+        transition = live_migration.start(saga)
+        # Of two requests for one instance that were checked at the same time, the second fails here, is done again
+        # and refused as busy.
+        instances.take(session, saga.instance, host=saga.source, migration=saga.migration)
+        sagas.create(
+            session,
+            transition.saga,
+            requested_dest=request.dest,
+            epoch_before=saga.instance_epoch,
+            chapter=chapter(saga, transition),
+        )
+        for host in (saga.source, saga.dest):
+            claiming.claim(session, saga, host)
+        return Driven(before=saga, transition=transition)
+
+    def _candidates(self, session: Session, guest: GuestStatus, dest: str | None) -> tuple[str, ...]:
+        """The hosts to try in turn; raises RefusedError with all that speaks against the guest and each host."""
+        known = hosts.read_hosts(session)
+        found = check_guest(guest, known.get(guest.host), limits=self._limits)
+        if dest is not None:
+            found += check_named_dest(guest, dest, known, limits=self._limits)
+            _refuse(guest, found)
+            return (dest,)
+        choice = choose(guest, known.values(), limits=self._limits, retries=self._retries)
+        _refuse(guest, found + choice.findings)
+        return choice.candidates
+
+
+def validate(request: LiveMigrationRequest) -> None:
+    """Refuse what cannot be the name of anything; raises InvalidRequestError."""
+    for what, name in (("instance", request.instance), ("host", request.dest)):
+        if name is not None and not 0 < len(name) <= NAME_MAX_CHARS:
+            raise InvalidRequestError(
+                reason=f"The name of the {what} must have 1 to {NAME_MAX_CHARS} characters."
+            )
+
+
+def _refuse(guest: GuestStatus, found: tuple[Finding, ...]) -> None:
+    against = refusing(found)
+    if against:
+        raise RefusedError(instance=guest.name, count=len(against), findings=found)
+
+
+def _new_saga(row: Instance, candidates: tuple[str, ...]) -> Saga:
+    facts = instances.facts_of(row)
+    dest, *further = candidates
+    return Saga(
+        migration=str(uuid.uuid4()),
+        instance=row.uuid,
+        name=row.name,
+        source=row.host,
+        dest=dest,
+        home=row.host,
+        guest=CheckDestArguments(
+            name=row.name,
+            memory_mib=facts.memory_mib,
+            vcpus=facts.vcpus,
+            machine=facts.machine,
+            disks=tuple((disk.target, disk.type, disk.source, disk.device) for disk in facts.disks),
+        ),
+        phase=Phase.CHECK_DEST,
+        status=MigrationStatus.ACCEPTED,
+        instance_epoch=row.epoch,
+        epoch=row.epoch,
+        candidates=tuple(further),
+    )

@@ -1,0 +1,98 @@
+"""A conductor, put together from its configuration: what `conductor.service` starts and stops."""
+
+import logging
+
+from oslo_config import cfg
+
+from common.agent_api import AgentAPI
+from common.concurrency import Repeating, every
+from common.conductor_api import INTERFACE
+from common.rpc import Bus, Server
+from conductor.accept import Acceptance
+from conductor.capacity import Limits
+from conductor.db import hosts
+from conductor.db.engine import Database
+from conductor.driver import Driver
+from conductor.endpoint import ConductorEndpoint
+from conductor.inventory import Inventory
+from conductor.lookup import Lookup
+from conductor.news import News
+from conductor.sender import Sender
+from conductor.sweeper import Patience, Sweeper
+
+WATCHERS_MAX = (
+    128  # clients that wait for news; each holds one of the bus's threads (executor_thread_pool_size, 256)
+)
+
+LOG = logging.getLogger(__name__)
+
+
+class Conductor:
+    """One conductor of one process."""
+
+    def __init__(self, conf: cfg.ConfigOpts, bus: Bus) -> None:
+        """Open the database; raises ConfigurationError. Nothing is received or sent before `start`."""
+        self._conf = conf
+        self._bus = bus
+        self.database = Database(_connection(conf), max_retries=conf.database.max_retries)
+        limits = _limits(conf)
+        news = News(waiters_max=WATCHERS_MAX)
+        self.sender = Sender(AgentAPI(bus))
+        self.driver = Driver(self.database, self.sender, news, limits=limits)
+        retries = conf.conductor.migrate_max_retries
+        endpoint = ConductorEndpoint(
+            database=self.database,
+            lookup=Lookup(self.database, news, limits=limits),
+            acceptance=Acceptance(self.database, self.driver, limits=limits, retries=retries),
+            driver=self.driver,
+            inventory=Inventory(self.database, self.sender),
+            news=news,
+        )
+        self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))
+        self._server: Server = bus.serve(INTERFACE, conf.host, endpoint)
+        self._repeating: list[Repeating] = []
+
+    def start(self) -> None:
+        """Receive, and sweep at once: what a conductor before us had not sent goes out now.
+
+        A broker that is away is waited for; the database is not, it was opened before.
+        """
+        LOG.info("connecting to %s", self._bus.name)
+        self._server.start()
+        LOG.info("serving %s as %s", INTERFACE.topic, self._conf.host)
+        self._repeating = [
+            every(self._conf.report_interval, self._say_alive),
+            every(self._conf.conductor.sweep_interval_s, self.sweeper.sweep),
+        ]
+
+    def stop(self) -> None:
+        """Let go of bus and database; migrations go on, and whoever starts next drives them."""
+        for repeating in self._repeating:
+            repeating.stop()
+        self._server.stop()
+        self._bus.close()
+        self.database.close()
+
+    def _say_alive(self) -> None:
+        self.database.transact(lambda session: hosts.hear_conductor(session, self._conf.host))
+
+
+def _connection(conf: cfg.ConfigOpts) -> str:
+    return conf.database.connection or f"sqlite:///{conf.state_path}/conductor.sqlite"
+
+
+def _limits(conf: cfg.ConfigOpts) -> Limits:
+    return Limits(
+        service_down_time_s=conf.service_down_time,
+        ram_allocation_ratio=conf.conductor.ram_allocation_ratio,
+        reserved_memory_mib=conf.conductor.reserved_host_memory_mb,
+    )
+
+
+def _patience(conf: cfg.ConfigOpts) -> Patience:
+    return Patience(
+        resend_interval_s=conf.conductor.resend_interval_s,
+        check_timeout_s=conf.conductor.check_timeout_s,
+        pre_timeout_s=conf.conductor.pre_live_migration_timeout_s,
+        silence_timeout_s=conf.conductor.silence_timeout_s,
+    )

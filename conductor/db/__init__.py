@@ -1,0 +1,1 @@
+"""The conductor's database; nobody else opens it."""

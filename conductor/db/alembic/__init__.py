@@ -1,0 +1,1 @@
+"""The revisions of the schema, and what alembic needs to apply them."""

@@ -1,0 +1,12 @@
+"""Alembic runs this: `conductor.db.schema` hands it the connection, inside a transaction that is already begun."""
+
+from alembic import context
+
+from conductor.db.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite cannot alter a column in place
+)
+context.run_migrations()

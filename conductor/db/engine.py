@@ -1,0 +1,149 @@
+"""Open the database, and the two ways to use it: `reading` and `transact`.
+
+SQLite serves one conductor process: write-ahead log, every commit on disk before it returns (a cast may follow it: rule
+27), and writers that take their turn before they begin. The statements themselves know no dialect.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session
+
+from common.concurrency import sleep
+from common.errors import ConfigurationError, ConflictError
+from conductor.db import schema
+
+BUSY_TIMEOUT_MS = 5_000  # for a backup, or somebody's sqlite3 shell; our own writers queue on a lock
+POOL_MAX_CONNECTIONS = 80
+RETRY_S = 0.02  # before a transaction that collided is tried again
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Database:
+    """The conductor's database; one object for the process.
+
+    `transactions` counts committed writing transactions, for tests and the bench.
+    """
+
+    def __init__(self, connection: str, *, max_retries: int = 10) -> None:
+        """Open it and bring its schema up to date; raises ConfigurationError.
+
+        `connection` is SQLAlchemy's URL, e.g. sqlite:////var/lib/limosa/limosa.sqlite.
+        """
+        self.transactions = 0
+        self._max_retries = max_retries
+        url = _parsed(connection)
+        self._lock_fd: int | None = None
+        # SQLite has one writer. Who waits for it here lets other threads of work run; inside SQLite, under
+        # eventlet, nobody would.
+        self._turn: AbstractContextManager[object] = nullcontext()
+        if url.get_backend_name() == "sqlite":
+            self._lock_fd = _lock_against_others(url)
+            self._turn = threading.Lock()
+            self._engine = _sqlite_engine(url)
+        else:
+            self._engine = create_engine(url, pool_pre_ping=True)
+        self._writing_engine = self._engine.execution_options(is_writing=True)
+        schema.upgrade(self._writing_engine)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for looking: what it changed would not be kept."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    def transact(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction and commit; an exception undoes it. Keep it short, and send nothing inside.
+
+        Done again, a bounded number of times, when somebody else was faster (ConflictError) or the database has
+        undone it; `work` therefore changes nothing but the session.
+        """
+        for tries_left in range(self._max_retries, -1, -1):
+            try:
+                return self._transact(work)
+            except (ConflictError, OperationalError) as error:
+                if not tries_left:
+                    raise
+                LOG.info("a transaction is tried again: %s", error)
+            sleep(RETRY_S)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _transact(self, work: Callable[[Session], T]) -> T:
+        with self._turn:
+            with Session(self._writing_engine, expire_on_commit=False) as session, session.begin():
+                result = work(session)
+            self.transactions += 1
+            return result
+
+    def close(self) -> None:
+        """Give back the connections and, for SQLite, the lock."""
+        self._engine.dispose()
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+
+def _parsed(connection: str) -> URL:
+    try:
+        url = make_url(connection)
+    except ArgumentError as error:
+        raise ConfigurationError(group="database", option="connection", reason=str(error)) from error
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ConfigurationError(
+            group="database",
+            option="connection",
+            reason="SQLite needs a file: what is decided must outlive us",
+        )
+    return url
+
+
+def _lock_against_others(url: URL) -> int:
+    """Hold an exclusive lock beside the file for as long as the process lives."""
+    path = Path(f"{url.database}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigurationError(group="database", option="connection", reason=str(error)) from error
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock_fd)
+        reason = f"another conductor uses {url.database}; SQLite serves only one"
+        raise ConfigurationError(group="database", option="connection", reason=reason) from error
+    return lock_fd
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000},
+        pool_size=POOL_MAX_CONNECTIONS,
+        max_overflow=0,
+    )
+    event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare_connection(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin by itself: see _begin
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    """A writer takes SQLite's lock at once: a reader that turns writer later would fail with `database is locked`."""
+    is_writing = connection.get_execution_options().get("is_writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")

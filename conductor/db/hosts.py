@@ -1,0 +1,66 @@
+"""Hosts and conductors: who is heard, and what a host has."""
+
+import json
+import logging
+from collections.abc import Mapping
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.facts import HostFacts
+from common.wire import from_primitive, to_primitive
+from conductor.capacity import HostStatus
+from conductor.db import clock
+from conductor.db.claims import used_mib
+from conductor.db.models import Conductor, Host
+
+MS_PER_S = 1000.0
+NOTHING_YET = -1  # smaller than every sequence
+
+LOG = logging.getLogger(__name__)
+
+
+def read_hosts(session: Session) -> Mapping[str, HostStatus]:
+    """All hosts whose agent was ever heard, by name."""
+    now_ms = clock.read_ms(session)
+    used = used_mib(session)
+    return {
+        row.name: HostStatus(
+            name=row.name,
+            heard_s=max(0, now_ms - row.heard_at_ms) / MS_PER_S,
+            hypervisor_age_s=row.hypervisor_age_s,
+            facts=facts_of(row),
+            used_mib=used.get(row.name, 0),
+        )
+        for row in session.scalars(select(Host).order_by(Host.name))
+    }
+
+
+def facts_of(row: Host) -> HostFacts | None:
+    return None if row.facts is None else from_primitive(HostFacts, json.loads(row.facts))
+
+
+def facts_json(facts: HostFacts) -> str:
+    return json.dumps(to_primitive(facts))
+
+
+def get_or_add(session: Session, name: str, *, start_id: str) -> Host:
+    """The host's row; a new one counts as heard now, and has told nothing yet."""
+    row = session.get(Host, name)
+    if row is None:
+        LOG.info("a new host: %s", name)
+        row = Host(
+            name=name,
+            start_id=start_id,
+            heartbeat_sequence=NOTHING_YET,
+            heard_at_ms=clock.read_ms(session),
+            version="",
+            report_sequence=NOTHING_YET,
+        )
+        session.add(row)
+    return row
+
+
+def hear_conductor(session: Session, name: str) -> None:
+    """Note that this conductor lives."""
+    session.merge(Conductor(name=name, heard_at_ms=clock.read_ms(session)))

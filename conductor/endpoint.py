@@ -1,0 +1,135 @@
+"""What a conductor answers on the bus: exactly the names of `common.conductor_api.ConductorAPI`."""
+
+from common.context import Context
+from common.dispatch import exposed
+from common.facts import Heartbeat, Report
+from common.migration import Acknowledgement, Outcome, Progress
+from common.states import Phase
+from common.views import (
+    InstanceView,
+    JournalView,
+    LiveMigrationRequest,
+    MigrationFilter,
+    MigrationView,
+    ServiceView,
+)
+from conductor.aborting import refuse_if_late
+from conductor.accept import Acceptance
+from conductor.db import instances, sagas
+from conductor.db.engine import Database
+from conductor.driver import Driver
+from conductor.inventory import Inventory
+from conductor.lookup import Lookup
+from conductor.news import News
+from conductor.saga import AbortAsked, JudgeAgain, Saga
+
+
+class ConductorEndpoint:
+    """Requests of clients, and what agents have to tell. Errors that a person may read go back as such."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        lookup: Lookup,
+        acceptance: Acceptance,
+        driver: Driver,
+        inventory: Inventory,
+        news: News,
+    ) -> None:
+        self._database = database
+        self._lookup = lookup
+        self._acceptance = acceptance
+        self._driver = driver
+        self._inventory = inventory
+        self._news = news
+
+    # ---- for clients
+
+    @exposed
+    def list_instances(self, _context: Context) -> tuple[InstanceView, ...]:
+        return self._lookup.list_instances()
+
+    @exposed
+    def show_instance(self, _context: Context, instance: str) -> InstanceView:
+        return self._lookup.show_instance(instance)
+
+    @exposed
+    def list_services(self, _context: Context) -> tuple[ServiceView, ...]:
+        return self._lookup.list_services()
+
+    @exposed
+    def live_migrate(self, _context: Context, request: LiveMigrationRequest) -> MigrationView:
+        return self._lookup.show_migration(self._acceptance.accept(request))
+
+    @exposed
+    def list_migrations(self, _context: Context, which: MigrationFilter) -> tuple[MigrationView, ...]:
+        return self._lookup.list_migrations(which)
+
+    @exposed
+    def show_migration(self, _context: Context, migration: str) -> MigrationView:
+        return self._lookup.show_migration(migration)
+
+    @exposed
+    def migration_log(self, _context: Context, migration: str) -> tuple[JournalView, ...]:
+        return self._lookup.migration_log(migration)
+
+    @exposed
+    def watch_migration(
+        self, _context: Context, migration: str, after_version: int, after_progress: int, timeout_s: float
+    ) -> MigrationView:
+        return self._lookup.watch_migration(
+            migration, after_version=after_version, after_progress=after_progress, timeout_s=timeout_s
+        )
+
+    @exposed
+    def abort_migration(self, context: Context, migration: str) -> MigrationView:
+        """Accepted or refused in one transaction with the row that says which."""
+
+        def in_time(saga: Saga) -> bool:
+            refuse_if_late(saga)
+            return True
+
+        self._driver.drive(migration, AbortAsked(by=context.signer), only_if=in_time)
+        return self._lookup.show_migration(migration)
+
+    @exposed
+    def judge_migration(self, _context: Context, migration: str) -> MigrationView:
+        """After an alarm: ask both hosts again. Changes nothing where there is no alarm."""
+        self._driver.drive(migration, JudgeAgain())
+        return self._lookup.show_migration(migration)
+
+    # ---- for agents
+
+    @exposed
+    def outcome(self, _context: Context, outcome: Outcome) -> None:
+        self._driver.answer(outcome)
+
+    @exposed
+    def progress(self, _context: Context, progress: Progress) -> None:
+        if self._database.transact(lambda session: sagas.save_progress(session, progress)):
+            self._news.publish(progress.migration)
+
+    @exposed
+    def report(self, _context: Context, report: Report) -> None:
+        self._inventory.report(report)
+
+    @exposed
+    def heartbeat(self, _context: Context, heartbeat: Heartbeat) -> None:
+        self._inventory.heartbeat(heartbeat)
+
+    @exposed
+    def confirm_live_migration(self, _context: Context, migration: str, epoch: int) -> bool:
+        """Rule 9: whether the source may still call migrateToURI3 under this epoch."""
+        with self._database.reading() as session:
+            saga = sagas.load(session, migration).saga
+        return saga.phase is Phase.LIVE and saga.epoch == epoch
+
+    @exposed
+    def ledger_floor(self, _context: Context, host: str) -> tuple[Acknowledgement, ...]:  # noqa: ARG002
+        """Of all instances, whatever the host: too many floors fence more than is needed, one too few does harm."""
+        with self._database.reading() as session:
+            return tuple(
+                Acknowledgement(instance=instance, epoch=epoch)
+                for instance, epoch in instances.floors(session)
+            )

@@ -1,0 +1,64 @@
+"""What the agents tell on their own account: heartbeats, and reports of hosts and guests (design, section 5)."""
+
+import logging
+
+from sqlalchemy.orm import Session
+
+from common import log
+from common.facts import Heartbeat, Report
+from conductor import settling
+from conductor.db import clock, hosts
+from conductor.db.engine import Database
+from conductor.sender import Sender
+
+LOG = logging.getLogger(__name__)
+
+
+class Inventory:
+    """Keeps hosts, sightings and idle instances true to what is reported."""
+
+    def __init__(self, database: Database, sender: Sender) -> None:
+        self._database = database
+        self._sender = sender
+
+    def heartbeat(self, heartbeat: Heartbeat) -> None:
+        """Note that the agent lives. One that was started anew is asked for a report, until it has made one."""
+        if self._database.transact(lambda session: _hear(session, heartbeat)):
+            self._sender.request_report(heartbeat.host)
+
+    def report(self, report: Report) -> None:
+        """Take over what a host tells, unless something newer of it is known."""
+        with log.fields(host=report.host):
+            needs_full = self._database.transact(lambda session: _take_over(session, report))
+        if needs_full:
+            self._sender.request_report(report.host)
+
+
+def _hear(session: Session, heartbeat: Heartbeat) -> bool:
+    """Whether this process of the agent has not made a report yet."""
+    host = hosts.get_or_add(session, heartbeat.host, start_id=heartbeat.start_id)
+    if host.start_id == heartbeat.start_id and host.heartbeat_sequence >= heartbeat.sequence:
+        return False
+    host.start_id = heartbeat.start_id
+    host.heartbeat_sequence = heartbeat.sequence
+    host.heard_at_ms = clock.read_ms(session)
+    host.hypervisor_age_s = heartbeat.hypervisor_age_s
+    host.version = heartbeat.version
+    return host.report_start_id != heartbeat.start_id
+
+
+def _take_over(session: Session, report: Report) -> bool:
+    """Whether a full report is needed beside this one: changes alone say nothing about what was before them."""
+    host = hosts.get_or_add(session, report.host, start_id=report.start_id)
+    if report.start_id == host.past_start_id:
+        return False  # of a process that has been followed by another
+    is_first = report.start_id != host.report_start_id
+    if not is_first and report.sequence <= host.report_sequence:
+        return False
+    if is_first:
+        host.past_start_id, host.report_start_id = host.report_start_id, report.start_id
+    host.report_sequence = report.sequence
+    if report.facts is not None:
+        host.facts = hosts.facts_json(report.facts)
+    settling.take_over_guests(session, report)
+    return is_first and not report.is_full

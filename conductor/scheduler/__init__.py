@@ -1,0 +1,1 @@
+"""Choosing the host that a guest moves to."""
