@@ -15,6 +15,7 @@ from lab.waiting import wait_until
 CONDUCTOR = "limosa-conductor"
 AGENT = "limosa-compute-agent"
 READY_TIMEOUT_S = 60.0
+ASK_TIMEOUT_S = 1
 CONFIG_FILE = Path("/etc/limosa/limosa.conf")
 
 Values = Mapping[str, str]  # "section.option" -> value
@@ -96,8 +97,11 @@ def wait_until_ready(controller: Namespaces, started: Iterable[tuple[Namespaces,
 
 def agents_up(controller: Namespaces) -> set[str]:
     """Return the hosts whose agent the conductor calls up; none while the conductor does not answer."""
-    argv = [str(program("limosa")), "service", "list", "-f", "json"]
-    done = controller.run(argv, check=False)
+    # A request from before the conductor has its queue is lost: do not wait for its answer for long.
+    impatient = f"OS_DEFAULT__RPC_RESPONSE_TIMEOUT={ASK_TIMEOUT_S}"
+    done = controller.run(
+        ["env", impatient, str(program("limosa")), "service", "list", "-f", "json"], check=False
+    )
     if done.returncode != 0:
         return set()
     rows = [{key.lower(): value for key, value in row.items()} for row in json.loads(done.stdout)]
