@@ -1,0 +1,186 @@
+"""Real guests moved between real hosts, and what must come through with them."""
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.faults import Victim
+from lab.guest.lifecycle import GuestOptions
+from lab.lab import Lab
+from tests.lab import observer
+
+ROUND_TRIPS = 10
+
+
+@pytest.fixture
+def guest(lab: Lab, request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """A guest on compute1 that Limosa has found: its name and boot id. Options by indirect parameter."""
+    options = getattr(request, "param", GuestOptions())
+    name = "web"
+    first = lab.guest_create(name, "compute1", options)
+    observer.wait_until_found(lab, name)
+    yield name, first.boot_id
+    lab.guest_delete(name)
+
+
+def listed(lab: Lab) -> dict[str, dict[str, object]]:
+    return {row["name"]: row for row in json.loads(lab.limosa("list", "-f", "json").stdout)}
+
+
+def live_xml(lab: Lab, host: str, name: str) -> ET.Element:
+    return ET.fromstring(lab.virsh(host, "dumpxml", "--security-info", name))
+
+
+def inactive_xml(lab: Lab, host: str, name: str) -> ET.Element:
+    return ET.fromstring(lab.virsh(host, "dumpxml", "--inactive", "--security-info", name))
+
+
+def metadata(domain: ET.Element) -> list[str]:
+    return [ET.tostring(element).decode().strip() for element in domain.findall("./metadata/*")]
+
+
+def domain_info(lab: Lab, host: str, name: str, key: str) -> str:
+    lines = lab.virsh(host, "dominfo", name).splitlines()
+    fields = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+    return fields[key]
+
+
+def test_there_and_back_ten_times_leaves_one_guest_and_nothing_else(lab: Lab, guest: tuple[str, str]) -> None:
+    name, boot_id = guest
+    seen: set[tuple[str, int]] = set()
+    hosts = ["compute2", "compute1"]
+
+    for dest in hosts * ROUND_TRIPS:
+        shown = observer.migrate(lab, name, dest)
+        assert (shown["status"], shown["dest"]) == ("completed", dest)
+        place = (lab.virsh(dest, "domid", name), lab.process(Victim.QEMU, host_name=dest, guest=name))
+        assert place not in seen, "a migration starts a new domain in a new QEMU"
+        seen.add(place)
+
+    observer.assert_one_guest(lab, name, host="compute1", boot_id=boot_id)
+    assert len({pid for _, pid in seen}) == 2 * ROUND_TRIPS
+
+
+def test_the_guest_changes_namespaces(lab: Lab, guest: tuple[str, str]) -> None:
+    name, _ = guest
+
+    def network_namespace(host: str) -> str:
+        pid = lab.process(Victim.QEMU, host_name=host, guest=name)
+        return str(Path(f"/proc/{pid}/ns/net").readlink())
+
+    before = network_namespace("compute1")
+    observer.migrate(lab, name, "compute2")
+
+    assert network_namespace("compute2") != before
+
+
+def test_what_a_persistent_guest_has_arrives_with_it(lab: Lab, guest: tuple[str, str]) -> None:
+    name, _ = guest
+    lab.virsh("compute1", "autostart", name)
+    lab.virsh("compute1", "desc", "--config", name, "a pending change of the description")
+    lab.virsh("compute1", "setmaxmem", "--config", name, "128M")
+    before_live = live_xml(lab, "compute1", name)
+    before_inactive = inactive_xml(lab, "compute1", name)
+
+    observer.migrate(lab, name, "compute2")
+
+    after_live, after_inactive = live_xml(lab, "compute2", name), inactive_xml(lab, "compute2", name)
+    assert domain_info(lab, "compute2", name, "Autostart") == "enable"
+    assert domain_info(lab, "compute2", name, "Persistent") == "yes"
+    assert after_inactive.findtext("description") == "a pending change of the description"
+    assert after_inactive.findtext("memory") == before_inactive.findtext("memory") == str(128 * 1024)
+    assert after_live.findtext("memory") == before_live.findtext("memory") == str(96 * 1024)
+    assert metadata(after_live) == metadata(before_live)
+    assert metadata(after_inactive) == metadata(before_inactive)
+    assert after_live.findtext("title") == before_live.findtext("title")
+
+
+@pytest.mark.parametrize("guest", [GuestOptions(is_transient=True)], indirect=True)
+def test_a_transient_guest_stays_transient(lab: Lab, guest: tuple[str, str]) -> None:
+    name, boot_id = guest
+
+    observer.migrate(lab, name, "compute2")
+
+    assert domain_info(lab, "compute2", name, "Persistent") == "no"
+    observer.assert_one_guest(lab, name, host="compute2", boot_id=boot_id)
+
+
+def test_a_paused_guest_stays_paused(lab: Lab, guest: tuple[str, str]) -> None:
+    name, boot_id = guest
+    lab.virsh("compute1", "suspend", name)
+    observer.wait_until(lambda: listed(lab)[name]["power_state"] == "paused", what="the pause is reported")
+
+    shown = observer.migrate(lab, name, "compute2")
+
+    assert shown["status"] == "completed"
+    assert lab.virsh("compute2", "domstate", "--reason", name).startswith("paused")
+    lab.virsh("compute2", "resume", name)
+    observer.assert_one_guest(lab, name, host="compute2", boot_id=boot_id)
+
+
+def test_without_a_host_the_conductor_chooses_one(lab: Lab, guest: tuple[str, str]) -> None:
+    name, boot_id = guest
+
+    shown = json.loads(lab.limosa("live-migration", name, "-f", "json").stdout)
+
+    assert (shown["status"], shown["dest"]) == ("completed", "compute2")
+    observer.assert_one_guest(lab, name, host="compute2", boot_id=boot_id)
+
+
+def test_virsh_migrate_by_hand_is_followed(lab: Lab, guest: tuple[str, str]) -> None:
+    name, boot_id = guest
+
+    flags = ["--live", "--p2p", "--persistent", "--undefinesource"]
+    lab.virsh("compute1", "migrate", *flags, name, "qemu+tcp://compute2/system", "tcp://compute2")
+
+    observer.wait_until(
+        lambda: listed(lab)[name]["host"] == "compute2", what="the move is followed", timeout_s=20
+    )
+    observer.assert_one_guest(lab, name, host="compute2", boot_id=boot_id)
+
+
+def test_a_guest_made_or_removed_with_virsh_comes_and_goes(lab: Lab) -> None:
+    lab.guest_create("passing", "compute2")
+    observer.wait_until(lambda: "passing" in listed(lab), what="it appears", timeout_s=20)
+
+    lab.virsh("compute2", "destroy", "passing")
+    observer.wait_until(
+        lambda: listed(lab)["passing"]["power_state"] == "shutoff", what="it is off", timeout_s=20
+    )
+    lab.virsh("compute2", "undefine", "passing")
+    observer.wait_until(lambda: "passing" not in listed(lab), what="it goes", timeout_s=20)
+    lab.guest_delete("passing")
+
+
+def test_an_abort_in_the_transfer_leaves_the_guest_on_its_source(lab: Lab, guest: tuple[str, str]) -> None:
+    name, boot_id = guest
+    with slow_transfer(lab):
+        migration = observer.start_migration(lab, name, "compute2")
+        observer.wait_until(lambda: "compute2" in observer.running_copies(lab, name), what="it is under way")
+
+        lab.limosa("migration", "abort", migration)
+
+        assert observer.wait_until_final(lab, migration) == "cancelled"
+    observer.assert_one_guest(lab, name, host="compute1", boot_id=boot_id)
+
+
+class slow_transfer:  # noqa: N801 - reads as a statement
+    """compute1's agent sends with 4 MiB/s inside the block."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def __enter__(self) -> None:
+        self._set("4")
+
+    def __exit__(self, *_: object) -> None:
+        self._set("0")
+
+    def _set(self, bandwidth: str) -> None:
+        self._lab.write_config("compute1", {"libvirt.live_migration_bandwidth": bandwidth})
+        self._lab.stop(Victim.AGENT, host_name="compute1")
+        self._lab.start(Victim.AGENT, host_name="compute1")
+        self._lab.wait_until_agents_are_up()
