@@ -1,0 +1,53 @@
+"""Small files that must survive: replaced in one piece, and on the disk when a rule needs them there.
+
+These calls block their thread, under eventlet all of them, for the time of an fsync. That is on purpose: a ledger must
+not wait behind calls to a libvirtd that hangs, and a write given up half way might still replace a newer one.
+"""
+
+import os
+from pathlib import Path
+
+PRIVATE_FILE = 0o600
+PRIVATE_DIRECTORY = 0o700
+TEMPORARY_SUFFIX = ".tmp"
+
+
+def make_directory(path: Path) -> None:
+    """The directory, for root only; what is in it after a crash of a write is removed."""
+    path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    for leftover in path.glob(f"*{TEMPORARY_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
+
+
+def write(path: Path, text: str, *, is_synced: bool = True) -> None:
+    """Replace the file: a reader, or a restart, finds the old text or the new one.
+
+    With `is_synced` the new one also survives the loss of power from here on. Without it, a loss of power may bring
+    the old one back, but never half of one: the data is on the disk before the name is.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE_FILE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    if is_synced:
+        sync_directory(path.parent)
+
+
+def write_many(texts: dict[Path, str]) -> None:
+    """The same for files that nobody has read yet, with one sync for all of them."""
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+        path.chmod(PRIVATE_FILE)
+    os.sync()
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames and removals in it survive the loss of power."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

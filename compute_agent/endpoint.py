@@ -1,0 +1,43 @@
+"""What a compute agent answers on the bus: exactly the names of `common.agent_api.AgentAPI`. All of them return at once."""
+
+import logging
+import re
+
+from common import log
+from common.context import Context
+from common.dispatch import exposed
+from common.migration import Acknowledgement, Command
+from compute_agent.desk import Desks
+from compute_agent.discovery import Discovery
+from compute_agent.errors import InvalidCommandError
+
+_FILE_NAME = re.compile(r"[0-9A-Za-z-]{1,64}")  # a migration's id becomes part of files' names
+
+LOG = logging.getLogger(__name__)
+
+
+class AgentEndpoint:
+    """Orders of the conductors."""
+
+    def __init__(self, desks: Desks, discovery: Discovery, *, host: str) -> None:
+        self._desks = desks
+        self._discovery = discovery
+        self._host = host
+
+    @exposed
+    def execute(self, _context: Context, command: Command) -> None:
+        """Accept a command, or not; its outcome is sent later, and repeated until it is acknowledged."""
+        if command.host != self._host or not _FILE_NAME.fullmatch(command.migration):
+            reason = f"it is for {command.host}, migration {command.migration:.80}"
+            raise InvalidCommandError(verb=command.verb, instance=f"{command.instance:.80}", reason=reason)
+        with log.fields(migration=command.migration, instance=command.instance):
+            self._desks.of(command.instance).execute(command)
+
+    @exposed
+    def acknowledge(self, _context: Context, acknowledgements: tuple[Acknowledgement, ...]) -> None:
+        for acknowledgement in acknowledgements:
+            self._desks.of(acknowledgement.instance).acknowledge(acknowledgement)
+
+    @exposed
+    def request_report(self, _context: Context) -> None:
+        self._discovery.request_full_report()

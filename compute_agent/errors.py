@@ -1,0 +1,30 @@
+"""What can go wrong in the agent itself, as opposed to the hypervisor (`hypervisor.libvirt_errors`)."""
+
+from common.errors import LimosaError
+
+
+class LedgerInUseError(LimosaError):
+    message = "Another compute agent works with {path} already."
+    hint = "One agent runs on a host: stop the other one, or give each host of a test its own state_path."
+    exit_code = 2
+
+
+class LedgerCorruptError(LimosaError):
+    """One instance's entry cannot be read. Its commands are refused: a guess could move a guest twice."""
+
+    message = "The ledger's entry {path} cannot be read: {reason}"
+    hint = (
+        "Restore the file. If it is lost, stop the agent, move the whole ledger directory away and start it again: "
+        "a conductor then tells the agent which commands are old."
+    )
+
+
+class InvalidCommandError(LimosaError):
+    """A command that no conductor of ours would send."""
+
+    message = "Command {verb} for {instance} makes no sense: {reason}"
+
+
+class StorageSilentError(LimosaError):
+    message = "Storage does not answer within {timeout_s} s: {what}"
+    hint = "Look for a hung mount."

@@ -1,0 +1,36 @@
+"""`limosa-compute-agent`: the process."""
+
+import logging
+import sys
+
+from common import concurrency
+
+LOG = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run a compute agent until it is told to stop; the process's exit code."""
+    argv = sys.argv[1:]
+    concurrency.setup(concurrency.configured_backend(argv))
+    # Only now: eventlet must have patched the standard library before any of these uses it.
+    from common import config, log, service
+    from common.errors import LimosaError
+    from common.rpc import Bus
+    from compute_agent.app import Agent
+    from compute_agent.hypervisor.libvirt_hypervisor import LibvirtHypervisor
+    from compute_agent.settings import Settings
+
+    log.setup("INFO")
+    try:
+        conf = config.load(argv, service="agent")
+        log.setup(conf.log_level)
+        hypervisor = LibvirtHypervisor(conf.libvirt.connection_uri, timeout_s=conf.agent.libvirt_timeout_s)
+        agent = Agent(Settings.read(conf), Bus(conf), hypervisor)
+    except LimosaError as error:
+        LOG.error("cannot start: %s %s", error, error.advice)
+        return error.exit_code
+    return service.run(agent.start, agent.stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

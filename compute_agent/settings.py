@@ -1,0 +1,68 @@
+"""What the configuration says to the compute agent, as one frozen value: nothing below `app` reads oslo.config."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from oslo_config import cfg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveMigrationSettings:
+    """[libvirt]live_migration_*: how this host sends guests away. Delays and timeouts count per GiB of memory."""
+
+    flags: tuple[str, ...]  # full names
+    uri: str | None = None  # with one %s
+    scheme: str | None = None
+    bandwidth_mib_s: int = 0
+    downtime_max_ms: int = 500
+    downtime_steps: int = 10
+    downtime_delay_s: int = 75
+    completion_timeout_s: int = 800
+    poll_interval_s: float = 0.5
+    progress_interval_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that an agent is told."""
+
+    host: str
+    state_path: Path
+    live_migration: LiveMigrationSettings
+    inbound_address: str = ""  # empty: by the host's name, and libvirt chooses where the memory goes
+    vnc_listen: str = "127.0.0.1"
+    spice_listen: str = "127.0.0.1"
+    heartbeat_interval_s: float = 5.0
+    full_report_interval_s: float = 60.0
+    call_drain_s: float = 45.0
+
+    @classmethod
+    def read(cls, conf: cfg.ConfigOpts) -> "Settings":
+        """From a configuration that `common.config.load` has validated."""
+        return cls(
+            host=conf.host,
+            state_path=Path(conf.state_path),
+            live_migration=_live_migration(conf),
+            inbound_address=conf.libvirt.live_migration_inbound_addr or "",
+            vnc_listen=conf.vnc.server_listen,
+            spice_listen=conf.spice.server_listen,
+            heartbeat_interval_s=conf.report_interval,
+            full_report_interval_s=conf.agent.full_report_interval,
+            call_drain_s=conf.agent.call_drain_s,
+        )
+
+
+def _live_migration(conf: cfg.ConfigOpts) -> LiveMigrationSettings:
+    options = conf.libvirt
+    return LiveMigrationSettings(
+        flags=tuple(options.live_migration_flag),
+        uri=options.live_migration_uri,
+        scheme=options.live_migration_scheme,
+        bandwidth_mib_s=options.live_migration_bandwidth,
+        downtime_max_ms=options.live_migration_downtime,
+        downtime_steps=options.live_migration_downtime_steps,
+        downtime_delay_s=options.live_migration_downtime_delay,
+        completion_timeout_s=options.live_migration_completion_timeout,
+        poll_interval_s=options.live_migration_poll_interval,
+        progress_interval_s=conf.agent.progress_interval_s,
+    )

@@ -1,0 +1,249 @@
+"""The source's verbs besides the move itself: check, look, abort, resume, and clean up afterwards.
+
+What may be done to the guest is asked of `guards` each time, of a look that was taken for it. No disk is ever removed
+here: they are shared, and the guest has them open on the dest.
+"""
+
+import logging
+import time
+
+from common import concurrency
+from common.checks import (
+    CHECK_FAILED,
+    INSTANCE_GONE,
+    INSTANCE_NOT_RUNNING,
+    STORAGE_NOT_SHARED,
+    TUNNELLED_BLOCK,
+    Finding,
+    refusing,
+)
+from common.migration import CheckSourceArguments, DestinationFacts, GuestTraits, ObserveArguments
+from common.states import DestSeen, Result, SourceSeen, Verb
+from compute_agent import guards, storage
+from compute_agent.definition_records import DefinitionRecords
+from compute_agent.events import EventHub
+from compute_agent.hypervisor.driver import Hypervisor, JobKind
+from compute_agent.hypervisor.libvirt_errors import (
+    DomainNotFoundError,
+    HypervisorError,
+    HypervisorOperationError,
+    JobAbsentError,
+)
+from compute_agent.migrate_request import TUNNELLED
+from compute_agent.observation import Observation, SourceLook
+from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
+from compute_agent.settings import Settings
+from compute_agent.storage.driver import Disk
+from compute_agent.work import Answer, Verbs, Work
+
+ABORT_POLL_S = 0.1
+ABORT_MARGIN_S = 60.0  # beyond the drain; then it answers what it sees, and the conductor goes on from that
+
+_MOVABLE = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER)
+_SETTLED = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER, SourceSeen.SHUTOFF)
+
+LOG = logging.getLogger(__name__)
+
+
+class Source:
+    """The verbs of the host that a guest moves away from; `observe` is the dest's, too."""
+
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        *,
+        observation: Observation,
+        records: DefinitionRecords,
+        probes: Probes,
+        hub: EventHub,
+        settings: Settings,
+    ) -> None:
+        self._hypervisor = hypervisor
+        self._observation = observation
+        self._records = records
+        self._probes = probes
+        self._hub = hub
+        self._settings = settings
+
+    def verbs(self) -> Verbs:
+        return {
+            Verb.CHECK_SOURCE: self.check_can_live_migrate_source,
+            Verb.OBSERVE: self.observe,
+            Verb.ABORT: self.abort,
+            Verb.RESUME: self.resume,
+            Verb.POST_SOURCE: self.post_live_migration,
+            Verb.REAP: self.reap,
+        }
+
+    # ---- check
+
+    def check_can_live_migrate_source(self, work: Work) -> Answer:
+        """Every reason against moving this guest to that dest; its traits if there is none."""
+        command, dest = work.command, work.arguments(CheckSourceArguments).dest_facts
+        comparing = concurrency.spawn(lambda: self._probes.compare(dest.probes, dest=dest.connect_address))
+        look = self._observation.source(command.instance, command.migration)
+        against = list(self._not_movable(command.instance, look))
+        if look.snapshot.exists:
+            against += self._unproven(command.instance, dest)
+        against += comparing.wait(2 * STORAGE_TIMEOUT_S)
+        against += self._tunnelled(against)
+        if refusing(against):
+            return Answer(result=Result.REFUSED, findings=tuple(against))
+        return Answer(result=Result.OK, findings=tuple(against), traits=self._traits(command.instance))
+
+    def _not_movable(self, instance: str, look: SourceLook) -> tuple[Finding, ...]:
+        host, name = self._settings.host, look.snapshot.name or instance
+        if not look.snapshot.exists:
+            return (INSTANCE_GONE.finding(host, instance=instance),)
+        if look.snapshot.job is not JobKind.NONE or look.is_call_in_flight:
+            job = f"libvirt works on {name} already (job: {look.snapshot.job}; {look.seen})"
+            return (CHECK_FAILED.finding(host, reason=job),)
+        if look.found not in _MOVABLE:
+            return (INSTANCE_NOT_RUNNING.finding(host, instance=name, power_state=look.found),)
+        return ()
+
+    def _unproven(self, instance: str, dest: DestinationFacts) -> tuple[Finding, ...]:
+        """The guest may have been given disks since the dest was asked: what has no probe is looked at by itself."""
+        try:
+            disks = self._hypervisor.guest_facts(instance).disks
+        except DomainNotFoundError:
+            return ()  # told by the look already
+        probed = {(probe.disk, probe.path) for probe in dest.probes}
+        return tuple(
+            finding
+            for disk in disks
+            if (disk.target, disk.source) not in probed
+            for finding in storage.driver_for(disk.type).unproven(
+                Disk(target=disk.target, type=disk.type, path=disk.source, device=disk.device),
+                dest=dest.connect_address,
+            )
+        )
+
+    def _tunnelled(self, against: list[Finding]) -> tuple[Finding, ...]:
+        """A disk that is not shared would have to be copied, which libvirt cannot do through its tunnel."""
+        is_block = any(finding.code == STORAGE_NOT_SHARED.code for finding in against)
+        if is_block and TUNNELLED in self._settings.live_migration.flags:
+            return (TUNNELLED_BLOCK.finding(self._settings.host),)
+        return ()
+
+    def _traits(self, instance: str) -> GuestTraits:
+        definition = self._hypervisor.definition(instance)
+        return GuestTraits(
+            is_persistent=definition.is_persistent,
+            has_autostart=definition.has_autostart,
+            is_paused=definition.is_paused,
+        )
+
+    # ---- look
+
+    def observe(self, work: Work) -> Answer:
+        """What this host has of the guest, as one word; `unreachable` for anything but an answer (rule 11)."""
+        is_source = work.arguments(ObserveArguments).is_source
+        try:
+            if not is_source:
+                return _observed(self._observation.dest(work.command.instance).seen)
+            return self._answer_seen(work, self._look(work))
+        except HypervisorError as error:
+            silent = SourceSeen.UNREACHABLE if is_source else DestSeen.UNREACHABLE
+            return Answer(result=Result.OBSERVED, seen=silent, detail=str(error))
+
+    def abort(self, work: Work) -> Answer:
+        """Abort the job, one that begins meanwhile too, wait until no call and no job is left, and say what is seen.
+
+        Where the guest is, that does not say (rule 12). Post-copy cannot be aborted: it is answered as it is seen.
+        """
+        deadline = time.monotonic() + self._settings.call_drain_s + ABORT_MARGIN_S
+        try:
+            with self._hub.listening(work.command.instance) as listener:
+                while True:
+                    look = self._look(work)
+                    is_busy = look.seen.has_job and look.seen is not SourceSeen.POSTCOPY_RUNNING
+                    if not is_busy or work.is_stopped or time.monotonic() > deadline:
+                        return self._answer_seen(work, look)
+                    self._abort_job(work.command.instance, look)
+                    listener.wait(ABORT_POLL_S)
+        except HypervisorError as error:
+            return Answer(result=Result.OBSERVED, seen=SourceSeen.UNREACHABLE, detail=str(error))
+
+    def _abort_job(self, instance: str, look: SourceLook) -> None:
+        if not look.found.has_job:
+            return  # a call that has not begun yet: its job may still appear
+        try:
+            self._hypervisor.abort_job(instance)
+        except JobAbsentError:
+            pass  # it has ended in between
+        except HypervisorOperationError as error:
+            LOG.warning("the job could not be aborted, it is tried again: %s", error)
+
+    def _look(self, work: Work) -> SourceLook:
+        return self._observation.source(work.command.instance, work.command.migration)
+
+    def _answer_seen(self, work: Work, look: SourceLook) -> Answer:
+        """A guest that is seen here, with no job and no call left, is not undefined by libvirt any more."""
+        if look.seen in _SETTLED and not work.is_stopped:
+            self._records.remove(work.command.instance)
+        detail = "a call may still begin" if look.seen is not look.found else ""
+        return _observed(look.seen, detail)
+
+    # ---- after the verdict
+
+    def resume(self, work: Work) -> Answer:
+        """Start the only copy again, which the migration had paused (rule 18). `gone` if it is not that any more."""
+        instance, look = work.command.instance, self._look(work)
+        if look.seen is SourceSeen.RUNNING:
+            return Answer(result=Result.OK, detail="it runs already")
+        if not guards.may_resume(look.seen):
+            return Answer(result=Result.GONE, detail=f"the domain here is {look.seen}")
+        try:
+            self._hypervisor.resume(instance)
+        except HypervisorOperationError as error:
+            return Answer(result=Result.LOCKED, detail=str(error))
+        self._records.remove(instance)
+        return Answer(result=Result.OK)
+
+    def post_live_migration(self, work: Work) -> Answer:
+        """Remove what libvirt left of the guest: it is proven on the dest, and committed (rules 13 and 19)."""
+        instance, look = work.command.instance, self._look(work)
+        refusal = _refusal(look, is_permitted=guards.may_clean_source(look.found))
+        if refusal is not None:
+            return refusal
+        done = self._end_copy(instance, look)
+        if look.snapshot.is_persistent:
+            self._hypervisor.undefine(instance)
+            done.append("its definition was removed")
+        if look.snapshot.exists and self._look(work).snapshot.exists:
+            return Answer(result=Result.ERROR, detail="not yet: the domain is still here")
+        self._records.remove(instance)
+        return Answer(result=Result.OK, detail=", ".join(done))
+
+    def reap(self, work: Work) -> Answer:
+        """End the stale copy of a guest that died on the dest. Definition and disks stay, for an operator to decide."""
+        instance, look = work.command.instance, self._look(work)
+        refusal = _refusal(look, is_permitted=guards.may_reap(look.found))
+        if refusal is not None:
+            return refusal
+        done = self._end_copy(instance, look)
+        if look.snapshot.is_persistent:
+            # Else both hosts could start it with their next boot.
+            self._hypervisor.set_autostart(instance, has_autostart=False)
+        self._records.remove(instance)
+        return Answer(result=Result.OK, detail=", ".join(done))
+
+    def _end_copy(self, instance: str, look: SourceLook) -> list[str]:
+        if not look.snapshot.is_active:
+            return []
+        self._hypervisor.destroy(instance)
+        return ["a stale paused copy was ended"]
+
+
+def _observed(seen: SourceSeen | DestSeen, detail: str = "") -> Answer:
+    return Answer(result=Result.OBSERVED, seen=seen, detail=detail)
+
+
+def _refusal(look: SourceLook, *, is_permitted: bool) -> Answer | None:
+    """`running` for a guest that runs here, which is an alarm; not yet, while a job or a call is not seen to end."""
+    if look.found in (SourceSeen.RUNNING, SourceSeen.RUNNING_JOB):
+        return Answer(result=Result.RUNNING, detail=f"the domain here is {look.found}")
+    if look.is_call_in_flight or not is_permitted:
+        return Answer(result=Result.ERROR, detail=f"not yet: the domain here is {look.seen}")
+    return None

@@ -1,0 +1,86 @@
+"""Disks that are files: a probe written beside the disk by the dest, and read back by the source, proves one storage.
+
+Equal paths prove nothing, and neither does a file of that name on both hosts. A new name for each probe, since a client
+of NFS may remember for a while that a name does not exist.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from common.checks import STORAGE_NOT_SHARED, Finding
+from common.migration import DiskProbe
+from compute_agent.storage.driver import Disk, Examined
+
+PROBE_PREFIX = ".limosa-probe-"
+_PROBE_MODE = 0o644  # no secret; a server that maps root to somebody else must still let the source read it
+_TOKEN_BYTES = 16
+_READ_MAX_BYTES = 256
+_REMOVABLE = ("cdrom", "floppy")
+
+
+class FileStorage:
+    """See `driver.StorageDriver`."""
+
+    def examine(self, disk: Disk, *, host: str, probe_id: str) -> Examined:
+        if not disk.path:
+            return Examined()
+        path = Path(disk.path)
+        if not path.is_absolute():
+            return Examined(findings=(_finding(disk.target, disk.path, host, "its path is not absolute"),))
+        if not path.parent.is_dir():
+            return Examined(
+                findings=(_finding(disk.target, disk.path, host, f"{host} has no such directory"),)
+            )
+        if not path.exists():
+            return Examined(findings=(_finding(disk.target, disk.path, host, f"{host} has no such file"),))
+        if disk.device in _REMOVABLE and not os.access(path.parent, os.W_OK):
+            return Examined()  # images of media often lie where nobody may write; they are only read
+        name = f"{PROBE_PREFIX}{probe_id}-{_plain(disk.target)}"
+        probe = DiskProbe(
+            disk=disk.target,
+            path=disk.path,
+            probe_path=str(path.parent / name),
+            token=secrets.token_hex(_TOKEN_BYTES),
+        )
+        return Examined(probe=probe)
+
+    def write(self, probe: DiskProbe, *, host: str) -> tuple[Finding, ...]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        try:
+            with os.fdopen(os.open(probe.probe_path, flags, _PROBE_MODE), "w") as file:
+                file.write(probe.token)
+        except OSError as error:
+            reason = f"{host} cannot write there ({error.strerror})"
+            return (_finding(probe.disk, probe.path, host, reason),)
+        return ()
+
+    def compare(self, probe: DiskProbe, *, dest: str) -> tuple[Finding, ...]:
+        try:
+            with os.fdopen(os.open(probe.probe_path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+                token = file.read(_READ_MAX_BYTES)
+        except FileNotFoundError:
+            reason = f"what {dest} writes there does not appear on the source"
+        except OSError as error:
+            reason = f"what {dest} writes there cannot be read on the source ({error.strerror})"
+        else:
+            if token == probe.token.encode():
+                return ()
+            reason = f"what {dest} writes there reads differently on the source"
+        return (_finding(probe.disk, probe.path, dest, reason),)
+
+    def unproven(self, disk: Disk, *, dest: str) -> tuple[Finding, ...]:
+        if not disk.path or disk.device in _REMOVABLE:
+            return ()
+        reason = f"the guest was given it after {dest} was asked"
+        return (_finding(disk.target, disk.path, dest, reason),)
+
+
+def _finding(target: str, path: str, host: str, reason: str) -> Finding:
+    return STORAGE_NOT_SHARED.finding(
+        host, disk=target, path=path, directory=str(Path(path).parent), reason=reason
+    )
+
+
+def _plain(target: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in target)
