@@ -94,6 +94,8 @@ class Driver:
         if transition.changes(before):
             transition = claiming.follow(session, before, transition, limits=self._limits)
             sagas.save(session, loaded, transition.saga, chapter=chapter(before, transition, event))
+            if isinstance(event, Answered):
+                sagas.close_progress(session, event.outcome)
         return Driven(before=before, transition=transition)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from common.errors import MigrationNotFoundError
-from common.migration import Progress
+from common.migration import Outcome, Progress
 from common.states import MigrationStatus, Phase
 from common.wire import from_primitive, to_primitive
 from conductor.db import clock, instances
@@ -158,6 +158,27 @@ def save_progress(session: Session, progress: Progress) -> bool:
     )
     if is_overtaken:
         return False
+    _keep_progress(session, progress, now_ms)
+    return True
+
+
+def close_progress(session: Session, outcome: Outcome) -> None:
+    """The job has ended: its own last figures are what remains to be shown of it."""
+    if outcome.statistics is None:
+        return
+    known = session.get(ProgressRow, outcome.migration)
+    last = Progress(
+        instance=outcome.instance,
+        migration=outcome.migration,
+        epoch=outcome.epoch,
+        host=outcome.host,
+        sequence=known.sequence + 1 if known is not None else 1,
+        statistics=outcome.statistics,
+    )
+    _keep_progress(session, last, clock.read_ms(session))
+
+
+def _keep_progress(session: Session, progress: Progress, now_ms: int) -> None:
     session.merge(
         ProgressRow(
             migration=progress.migration,
@@ -167,7 +188,6 @@ def save_progress(session: Session, progress: Progress) -> bool:
             progress=json.dumps(to_primitive(progress)),
         )
     )
-    return True
 
 
 def progress_of(row: ProgressRow) -> Progress:

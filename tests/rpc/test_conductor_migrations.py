@@ -284,6 +284,13 @@ def test_a_job_that_tells_of_its_progress_is_left_in_peace(cluster):
     assert cluster.source.verbs() == [Verb.CHECK_SOURCE, Verb.LIVE]
 
 
+def test_what_remains_to_be_shown_of_a_job_are_its_own_last_figures(cluster):
+    view = cluster.end_of(cluster.migrate())
+
+    assert view.status is MigrationStatus.COMPLETED
+    assert view.progress.statistics == JobStatistics(downtime_ms=DOWNTIME_MS, elapsed_ms=700)
+
+
 def test_progress_of_another_command_is_not_shown(cluster):
     cluster.source.silence(Verb.LIVE)
     view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
