@@ -35,6 +35,7 @@ def base_configuration(name: str, *, password: str) -> dict[str, str]:
         values["libvirt.connection_uri"] = "qemu:///system"
         values["libvirt.live_migration_uri"] = "qemu+tcp://%s/system"
         values["libvirt.live_migration_inbound_addr"] = name
+        values["vnc.server_listen"] = network.addresses(name).management
     return values
 
 

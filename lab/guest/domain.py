@@ -27,6 +27,7 @@ class Domain:
     uuid: UUID
     number: int  # its place in the data network: address and MAC follow from it
     memory_mib: int
+    vnc_listen: str  # an address of its host only: another host cannot start the guest with it
     disks: tuple[Disk, ...]
 
 
@@ -70,6 +71,8 @@ def render(domain: Domain) -> str:
       <source path={quoteattr(str(serial_log(domain.name)))} append='on'/>
       <target port='0'/>
     </serial>
+    <graphics type='vnc' autoport='yes'><listen type='address' address='{domain.vnc_listen}'/></graphics>
+    <video><model type='none'/></video>
     <controller type='usb' model='none'/>
     <memballoon model='none'/>
   </devices>

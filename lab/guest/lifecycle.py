@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import prober, waiting
+from lab import network, prober, waiting
 from lab.guest import domain, image, registry
 from lab.namespaces import Namespaces
 from lab.paths import LOCAL_DIRECTORY, SHARED_DIRECTORY, LabPaths
@@ -105,6 +105,7 @@ def _start(
             uuid=uuid.uuid4(),
             number=record.number,
             memory_mib=options.memory_mib,
+            vnc_listen=network.addresses(host.name).management,
             disks=disks,
         )
     )

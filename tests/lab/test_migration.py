@@ -3,16 +3,19 @@
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from lab import network
 from lab.faults import Victim
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
 from tests.lab import observer
 
 ROUND_TRIPS = 10
+FLAGS = "VIR_MIGRATE_UNDEFINE_SOURCE, VIR_MIGRATE_PEER2PEER, VIR_MIGRATE_LIVE, VIR_MIGRATE_PERSIST_DEST"
 
 
 @pytest.fixture
@@ -36,6 +39,11 @@ def live_xml(lab: Lab, host: str, name: str) -> ET.Element:
 
 def inactive_xml(lab: Lab, host: str, name: str) -> ET.Element:
     return ET.fromstring(lab.virsh(host, "dumpxml", "--inactive", "--security-info", name))
+
+
+def vnc_address(domain: ET.Element) -> str | None:
+    listen = domain.find("./devices/graphics[@type='vnc']/listen")
+    return listen.get("address") if listen is not None else None
 
 
 def metadata(domain: ET.Element) -> list[str]:
@@ -98,6 +106,27 @@ def test_what_a_persistent_guest_has_arrives_with_it(lab: Lab, guest: tuple[str,
     assert after_live.findtext("title") == before_live.findtext("title")
 
 
+def test_the_vnc_server_listens_on_the_host_it_came_to_now_and_after_the_next_start(
+    lab: Lab, guest: tuple[str, str]
+) -> None:
+    name, _ = guest
+    assert vnc_address(live_xml(lab, "compute1", name)) == network.addresses("compute1").management
+
+    observer.migrate(lab, name, "compute2")
+
+    here = network.addresses("compute2").management
+    assert vnc_address(live_xml(lab, "compute2", name)) == here
+    assert vnc_address(inactive_xml(lab, "compute2", name)) == here
+
+
+def test_the_classic_flag_list_works(lab: Lab, guest: tuple[str, str]) -> None:
+    name, boot_id = guest
+    classic = "UNDEFINE_SOURCE, PEER2PEER, LIVE, PERSIST_DEST, TUNNELLED".replace(", ", ", VIR_MIGRATE_")
+    with agent_option(lab, "libvirt.live_migration_flag", f"VIR_MIGRATE_{classic}", FLAGS):
+        assert observer.migrate(lab, name, "compute2")["status"] == "completed"
+    observer.assert_one_guest(lab, name, host="compute2", boot_id=boot_id)
+
+
 @pytest.mark.parametrize("guest", [GuestOptions(is_transient=True)], indirect=True)
 def test_a_transient_guest_stays_transient(lab: Lab, guest: tuple[str, str]) -> None:
     name, boot_id = guest
@@ -157,7 +186,7 @@ def test_a_guest_made_or_removed_with_virsh_comes_and_goes(lab: Lab) -> None:
 
 def test_an_abort_in_the_transfer_leaves_the_guest_on_its_source(lab: Lab, guest: tuple[str, str]) -> None:
     name, boot_id = guest
-    with slow_transfer(lab):
+    with agent_option(lab, "libvirt.live_migration_bandwidth", "4", "0"):
         migration = observer.start_migration(lab, name, "compute2")
         observer.wait_until(lambda: "compute2" in observer.running_copies(lab, name), what="it is under way")
 
@@ -167,20 +196,39 @@ def test_an_abort_in_the_transfer_leaves_the_guest_on_its_source(lab: Lab, guest
     observer.assert_one_guest(lab, name, host="compute1", boot_id=boot_id)
 
 
-class slow_transfer:  # noqa: N801 - reads as a statement
-    """compute1's agent sends with 4 MiB/s inside the block."""
+def test_the_log_tells_the_story_of_a_migration(lab: Lab, guest: tuple[str, str]) -> None:
+    name, _ = guest
+    migration = observer.migrate(lab, name, "compute2")["id"]
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+    story = lab.limosa("migration", "log", migration).stdout
 
-    def __enter__(self) -> None:
-        self._set("4")
+    told = [
+        f"{name} is to move from compute1 to compute2",
+        "compute2 could take it",
+        "compute1 could give it",
+        "compute2 is prepared",
+        "compute1 says that the guest has moved",
+        "compute2 runs the guest",
+        "compute1 is clean",
+        "completed",
+    ]
+    places = [story.find(sentence) for sentence in told]
+    assert -1 not in places, story
+    assert places == sorted(places), story
 
-    def __exit__(self, *_: object) -> None:
-        self._set("0")
 
-    def _set(self, bandwidth: str) -> None:
-        self._lab.write_config("compute1", {"libvirt.live_migration_bandwidth": bandwidth})
-        self._lab.stop(Victim.AGENT, host_name="compute1")
-        self._lab.start(Victim.AGENT, host_name="compute1")
-        self._lab.wait_until_agents_are_up()
+@contextmanager
+def agent_option(lab: Lab, option: str, value: str, usual: str) -> Iterator[None]:
+    """compute1's agent runs with another value of this option inside the block."""
+
+    def restart_with(text: str) -> None:
+        lab.write_config("compute1", {option: text})
+        lab.stop(Victim.AGENT, host_name="compute1")
+        lab.start(Victim.AGENT, host_name="compute1")
+        lab.wait_until_agents_are_up()
+
+    restart_with(value)
+    try:
+        yield
+    finally:
+        restart_with(usual)
