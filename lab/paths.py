@@ -25,8 +25,9 @@ class LabPaths:
 
     @property
     def cache(self) -> Path:
-        """What survives `down` and a new `up`: the guest's kernel and image, libvirt's capabilities."""
-        return self.top / "cache"
+        """What survives `down` and serves every lab of this checkout: the guest's kernel and image, libvirt's
+        capabilities."""
+        return CHECKOUT / ".lab" / "cache"
 
     @property
     def hosts(self) -> Path:

@@ -27,8 +27,8 @@ class Domain:
     uuid: UUID
     number: int  # its place in the data network: address and MAC follow from it
     memory_mib: int
-    vnc_listen: str  # an address of its host only: another host cannot start the guest with it
     disks: tuple[Disk, ...]
+    vnc_listen: str | None = None  # an address of its host only: no other host can start the guest with it
 
 
 def serial_log(name: str) -> Path:
@@ -71,8 +71,7 @@ def render(domain: Domain) -> str:
       <source path={quoteattr(str(serial_log(domain.name)))} append='on'/>
       <target port='0'/>
     </serial>
-    <graphics type='vnc' autoport='yes'><listen type='address' address='{domain.vnc_listen}'/></graphics>
-    <video><model type='none'/></video>
+{_graphics(domain)}\
     <controller type='usb' model='none'/>
     <memballoon model='none'/>
   </devices>
@@ -87,4 +86,13 @@ def _disk(disk: Disk) -> str:
       <source file={quoteattr(str(disk.path))}/>
       <target dev='{disk.device}' bus='virtio'/>
     </disk>
+"""
+
+
+def _graphics(domain: Domain) -> str:
+    if domain.vnc_listen is None:
+        return ""
+    return f"""\
+    <graphics type='vnc' autoport='yes'><listen type='address' address='{domain.vnc_listen}'/></graphics>
+    <video><model type='none'/></video>
 """

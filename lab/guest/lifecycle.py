@@ -28,6 +28,7 @@ class GuestOptions:
     dirty_mib_s: int = 0
     dirty_mib: int = 16
     has_local_disk: bool = False
+    has_vnc: bool = False  # on an address of its host: virsh cannot migrate it without other XML
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,7 @@ def _start(
             uuid=uuid.uuid4(),
             number=record.number,
             memory_mib=options.memory_mib,
-            vnc_listen=network.addresses(host.name).management,
+            vnc_listen=network.addresses(host.name).management if options.has_vnc else None,
             disks=disks,
         )
     )

@@ -143,16 +143,13 @@ class LabSite:
 
     @staticmethod
     def start_lab() -> Lab:
-        """Beside the usual lab, which may be up, with that one's guest image."""
-        DEFAULT_PATHS.cache.mkdir(parents=True, exist_ok=True)
+        """Beside the usual lab, which may be up."""
         paths = LabPaths(top=Path(tempfile.mkdtemp(prefix="contract-", dir=DEFAULT_PATHS.top)))
-        paths.cache.symlink_to(DEFAULT_PATHS.cache)
         return Lab.up(hosts=2, owner_pid=os.getpid(), with_services=False, paths=paths)
 
     @staticmethod
     def end_lab(lab: Lab) -> None:
         Lab.down(paths=lab.paths)
-        lab.paths.cache.unlink()
         shutil.rmtree(lab.paths.top, ignore_errors=True)
 
     def add_guest(self, xml: str, *, is_persistent: bool = True, is_running: bool = True) -> str:

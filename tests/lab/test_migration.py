@@ -106,6 +106,7 @@ def test_what_a_persistent_guest_has_arrives_with_it(lab: Lab, guest: tuple[str,
     assert after_live.findtext("title") == before_live.findtext("title")
 
 
+@pytest.mark.parametrize("guest", [GuestOptions(has_vnc=True)], indirect=True)
 def test_the_vnc_server_listens_on_the_host_it_came_to_now_and_after_the_next_start(
     lab: Lab, guest: tuple[str, str]
 ) -> None:

@@ -1,6 +1,7 @@
 """One smoke run with native threads in place of eventlet: the services must not need green ones."""
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,7 @@ def threaded_lab() -> Iterator[Lab]:
         yield lab
     finally:
         Lab.down(paths=paths)
+        shutil.rmtree(paths.top, ignore_errors=True)
 
 
 def test_a_guest_migrates_there_and_back_with_native_threads(threaded_lab: Lab) -> None:
