@@ -1,11 +1,38 @@
 """One lab of two hosts for all tests of this directory: real libvirtd, QEMU and RabbitMQ."""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import pytest
 
 from lab import Lab
+
+FAKES = "tests.fakes"
+
+
+class _NoFakes(MetaPathFinder):
+    """Refuses to import any fake: what is shown here is shown on the real thing."""
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname == FAKES or fullname.startswith(f"{FAKES}."):
+            raise ImportError(f"{fullname} has no place in the lab's tests")
+        return None
+
+
+@pytest.fixture(scope="package", autouse=True)
+def no_fakes() -> Iterator[None]:
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(FAKES)}
+    finder = _NoFakes()
+    sys.meta_path.insert(0, finder)
+    yield
+    sys.meta_path.remove(finder)
+    sys.modules.update(hidden)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """Last of all: what every migration of this session has asked of libvirt."""
 
+import importlib
 import re
 
 import libvirt
+import pytest
 
 from lab.lab import Lab
 
@@ -26,3 +28,8 @@ def test_no_migration_was_unsafe_and_each_had_the_mandatory_flags(lab: Lab) -> N
         assert not number & libvirt.VIR_MIGRATE_UNSAFE
         assert number & MANDATORY == MANDATORY, names
         assert "VIR_MIGRATE_UNSAFE" not in names
+
+
+def test_no_fake_can_be_imported_here() -> None:
+    with pytest.raises(ImportError, match="no place in the lab"):
+        importlib.import_module("tests.fakes.hypervisor")

@@ -276,6 +276,7 @@ def test_a_job_that_tells_of_its_progress_is_left_in_peace(cluster):
     view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
     cluster.api.progress(progress_of(view, sequence=1))
     seen = cluster.watch(view, lambda view: view.progress is not None)
+    cluster.source.wait_for(lambda agent: Verb.LIVE in agent.verbs())
 
     cluster.sweep(resend_s=3600)
     cluster.sweep(resend_s=LONG_AGO_S, timeout_s=LONG_AGO_S)
