@@ -4,7 +4,7 @@ The ledger holds one entry for each instance that this host was ever commanded a
 command has no effect, a repeated one is not done twice, a newer one cancels or waits out what runs. The entry is on disk
 before anything is done (`compute_agent.ledger`), so that all this holds across a restart.
 
-The numbers of rules are the protocol's, docs/ARCHITECTURE.md.
+The numbers of rules are those of docs/protocol.md.
 """
 
 from collections.abc import Mapping

@@ -44,7 +44,9 @@ class Calls:
         self._liveness = liveness
         self._drain_s = drain_s
         self._at_work: dict[str, Call] = {}
-        self._seen_to_end: dict[str, int] = {}  # epochs of calls whose job was seen, and then seen to be over
+        self._with_job: set[str] = set()  # instances whose migration's job was seen at the last look
+        # Epochs of calls that have ended, while the ledger's entry is still that of their own command.
+        self._seen_to_end: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def issue(self, page: Page, work: Work, prepared: MigrationCall) -> Call | None:
@@ -58,6 +60,7 @@ class Calls:
             if called is None:
                 return None
             page.write(called)
+            self._with_job.discard(command.instance)  # what was seen before was not the job of this call
             return self.run(page, command.instance, command.epoch, prepared)
 
     def run(self, page: Page, instance: str, epoch: int, prepared: MigrationCall) -> Call:
@@ -86,6 +89,14 @@ class Calls:
             answering_for_s=self._liveness.answering_for_s,
             drain_s=self._drain_s,
         )
+
+    def note_job(self, page: Page, instance: str, *, is_there: bool) -> None:
+        """A look at libvirt's job: one that was seen, and then is seen to be over, was that of the call."""
+        if is_there:
+            self._with_job.add(instance)
+        elif instance in self._with_job:
+            self._with_job.discard(instance)
+            self.ended(page, instance)
 
     def ended(self, page: Page, instance: str) -> None:
         """No call is in flight any more: its job was seen to be over, its guest has gone, or its drain has passed.
@@ -120,7 +131,8 @@ class Calls:
         with page.lock:
             call.has_returned = True
             with self._lock:
-                self._at_work.pop(instance, None)
+                if self._at_work.get(instance) is call:  # a recovery may be tried again beside it
+                    del self._at_work[instance]
             entry = page.entry
             if (
                 entry is not None and entry.epoch != call.epoch

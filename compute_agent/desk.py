@@ -17,12 +17,13 @@ from common.states import Result, Verb
 from compute_agent import acceptance
 from compute_agent.acceptance import Decision, Entry
 from compute_agent.definition_records import DefinitionRecords
-from compute_agent.errors import InvalidCommandError
+from compute_agent.errors import InvalidCommandError, LedgerCorruptError
 from compute_agent.events import EventHub
 from compute_agent.ledger import Ledger, Page
 from compute_agent.outbox import Outbox
 from compute_agent.work import Answer, Verbs, Work
 
+STOP_WAIT_S = 5.0
 OLDER_WORK_SLICE_S = 10.0  # after which a worker that does not end is told of, again and again
 
 _CHECKS = (Verb.CHECK_DEST, Verb.CHECK_SOURCE)
@@ -52,11 +53,16 @@ class Desk:
         self._work: Work | None = None
 
     def execute(self, command: Command) -> None:
-        """Obey it, or answer why not; returns at once. Raises LedgerCorruptError, and OSError if it cannot write."""
+        """Obey it, or answer why not; returns at once. Raises OSError if the ledger cannot be written."""
         with self._page.lock:
-            entry = self._page.entry
-            running = self._work.command.epoch if self._work and not self._work.ended.is_set() else None
-            decision = acceptance.decide(entry, command, running_epoch=running)
+            try:
+                entry = self._page.entry
+            except LedgerCorruptError as error:
+                self._refuse(command, error)
+                return
+            at_work = self._at_work()
+            running_epoch = at_work.command.epoch if at_work is not None else None
+            decision = acceptance.decide(entry, command, running_epoch=running_epoch)
             if decision is Decision.RUN:
                 self._begin(entry, command)
                 return
@@ -68,6 +74,12 @@ class Desk:
             case _:
                 LOG.debug("%s is at work, epoch %d", command.verb, command.epoch)
 
+    def _refuse(self, command: Command, error: LedgerCorruptError) -> None:
+        """Nothing is accepted and nothing is done; whoever asks is told why, each time."""
+        LOG.error("%s is refused: %s %s", command.verb, error, error.advice)
+        answer = self._failed(command, str(error))
+        self._outbox.send(answer.outcome(command, boot_id=self._boot_id), is_kept=False)
+
     def readopt(self, command: Command) -> None:
         """Go on with what the agent before this one was doing under the epoch that the ledger has."""
         with self._page.lock:
@@ -76,10 +88,11 @@ class Desk:
     def acknowledge(self, acknowledgement: Acknowledgement) -> None:
         """The conductor has settled everything up to that epoch; beyond our own it has ended the migration."""
         with self._page.lock:
+            # Also what a newer command has overtaken on its way into the outbox: it was dropped, and is to end here.
+            self._outbox.forget(acknowledgement.instance, up_to_epoch=acknowledgement.epoch)
             entry = self._page.entry
             if entry is None or acknowledgement.epoch < entry.epoch:
                 return
-            self._outbox.forget(entry.instance, up_to_epoch=acknowledgement.epoch)
             self._page.keep(acceptance.acknowledge(entry, acknowledgement.epoch))
             self._page.flush()
             if acknowledgement.epoch > entry.epoch:
@@ -90,11 +103,15 @@ class Desk:
         if self._work is not None:
             self._work.stop()
 
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Whether nothing is at work any more."""
+        return self._work is None or self._work.ended.wait(timeout_s)
+
     # ---- from acceptance to answer
 
     def _begin(self, entry: Entry | None, command: Command) -> None:
         """Rule 8, in its order. The lock is held."""
-        older = self._work
+        older = self._at_work()
         if older is not None:
             older.stop()  # a: a call that it has not issued, it will not issue
         self._page.write(acceptance.accept(entry, command))  # b
@@ -102,9 +119,11 @@ class Desk:
         self._start(command, older)
 
     def _start(self, command: Command, older: Work | None) -> None:
-        work = Work(command, wake=self._hub.wake)
-        self._work = work
-        work.task = concurrency.spawn(self._run, work, older)
+        self._work = Work(command, wake=self._hub.wake)
+        concurrency.spawn(self._run, self._work, older)
+
+    def _at_work(self) -> Work | None:
+        return None if self._work is None or self._work.ended.is_set() else self._work
 
     def _run(self, work: Work, older: Work | None) -> None:
         command = work.command
@@ -253,7 +272,11 @@ class Desks:
                 self.of(entry.instance).readopt(command)
 
     def stop(self) -> None:
+        """Stop all of them, and let what is nearly done end in order."""
         with self._lock:
             desks = tuple(self._desks.values())
         for desk in desks:
             desk.stop()
+        deadline = time.monotonic() + STOP_WAIT_S
+        if not all(desk.wait_until_idle(max(0.0, deadline - time.monotonic())) for desk in desks):
+            LOG.warning("verbs were still at work when the agent had to stop; the next one does them again")

@@ -14,6 +14,7 @@ from common.states import Result, SourceSeen
 from compute_agent import guards
 from compute_agent.calls import Call, Calls
 from compute_agent.definition_records import DefinitionRecord, DefinitionRecords
+from compute_agent.definitions import traits_of
 from compute_agent.events import EventHub, Listener
 from compute_agent.hypervisor.driver import Definition, Hypervisor, MigrationCall
 from compute_agent.hypervisor.libvirt_errors import HypervisorError
@@ -70,7 +71,7 @@ class LiveMigration:
         monitor = self._monitor(command)
         with self._hub.listening(command.instance) as listener:
             while not work.is_stopped:
-                statistics = monitor.turn()
+                statistics = self._turn(monitor, command)
                 if statistics is None or statistics.is_postcopy:
                     look = self._observation.source(command.instance, command.migration)
                     if not look.seen.has_job:
@@ -97,7 +98,7 @@ class LiveMigration:
                 prepared.discard()
         if call is None:
             return Answer(result=Result.ERROR, detail=f"migrateToURI3 was not called: {refusal}")
-        return self._follow(work, call, listener, _traits(definition))
+        return self._follow(work, call, listener, traits_of(definition))
 
     def _prepare(self, work: Work, definition: Definition) -> MigrationCall:
         arguments = work.arguments(LiveArguments)
@@ -164,17 +165,24 @@ class LiveMigration:
         """A call of an agent before this one: follow its job. How that ended, nobody has told us: `lost`."""
         command = work.command
         monitor = self._monitor(command)
-        statistics = monitor.turn()
+        statistics = self._turn(monitor, command)
         while statistics is not None and not work.is_stopped:
             if statistics.is_postcopy and self._is_postcopy_broken(command):
                 break
             self._wait(listener, monitor)
-            statistics = monitor.turn()
+            statistics = self._turn(monitor, command)
         return Answer(
             result=Result.LOST,
             detail=f"called before, no job now{_given_up(monitor)}",
             statistics=_last_figures(listener),
         )
+
+    def _turn(self, monitor: Monitor, command: Command) -> JobStatistics | None:
+        """For a job whose call is not ours to wait for: its end is seen here, or nowhere."""
+        statistics = monitor.turn()
+        page = self._ledger.page(command.instance)
+        self._calls.note_job(page, command.instance, is_there=statistics is not None)
+        return statistics
 
     def _is_postcopy_broken(self, command: Command) -> bool:
         """libvirt keeps that job for ever (lab: until its restart); nobody must wait for its end."""
@@ -214,11 +222,3 @@ def _last_figures(listener: Listener) -> JobStatistics | None:
     if listener.completed is None:
         listener.wait(STATISTICS_WAIT_S)
     return listener.completed
-
-
-def _traits(definition: Definition) -> GuestTraits:
-    return GuestTraits(
-        is_persistent=definition.is_persistent,
-        has_autostart=definition.has_autostart,
-        is_paused=definition.is_paused,
-    )

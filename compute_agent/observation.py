@@ -49,10 +49,11 @@ class Observation:
         was_at_work = self._calls.is_at_work(instance)
         snapshot = self._hypervisor.observe(instance)
         page = self._ledger.page(instance)
+        found = classify_source(snapshot, has_record=self._records.has(instance, migration))
+        self._calls.note_job(page, instance, is_there=found.has_job)
         is_in_flight = self._calls.is_in_flight(
             page.entry, instance=instance, was_at_work=was_at_work, is_domain_active=snapshot.is_active
         )
-        found = classify_source(snapshot, has_record=self._records.has(instance, migration))
         look = SourceLook(found=found, is_call_in_flight=is_in_flight, snapshot=snapshot)
         if not look.seen.has_job and (snapshot.is_active or not snapshot.exists):
             # A definition that is off is left alone: somebody may start it while libvirtd still has the request.

@@ -17,12 +17,13 @@ from common.checks import (
     Finding,
     refusing,
 )
-from common.migration import CheckSourceArguments, DestinationFacts, GuestTraits, ObserveArguments
+from common.migration import CheckSourceArguments, DestinationFacts, ObserveArguments
 from common.states import DestSeen, Result, SourceSeen, Verb
 from compute_agent import guards, storage
 from compute_agent.definition_records import DefinitionRecords
+from compute_agent.definitions import disks_of, traits_of
 from compute_agent.events import EventHub
-from compute_agent.hypervisor.driver import Hypervisor, JobKind
+from compute_agent.hypervisor.driver import Definition, Hypervisor, JobKind
 from compute_agent.hypervisor.libvirt_errors import (
     DomainNotFoundError,
     HypervisorError,
@@ -33,9 +34,9 @@ from compute_agent.migrate_request import TUNNELLED
 from compute_agent.observation import Observation, SourceLook
 from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
 from compute_agent.settings import Settings
-from compute_agent.storage.driver import Disk
 from compute_agent.work import Answer, Verbs, Work
 
+LOOK_WAIT_S = 60.0  # a look has bounds of its own; this one is for a bug
 ABORT_POLL_S = 0.1
 ABORT_MARGIN_S = 60.0  # beyond the drain; then it answers what it sees, and the conductor goes on from that
 
@@ -81,15 +82,18 @@ class Source:
         """Every reason against moving this guest to that dest; its traits if there is none."""
         command, dest = work.command, work.arguments(CheckSourceArguments).dest_facts
         comparing = concurrency.spawn(lambda: self._probes.compare(dest.probes, dest=dest.connect_address))
-        look = self._observation.source(command.instance, command.migration)
-        against = list(self._not_movable(command.instance, look))
-        if look.snapshot.exists:
-            against += self._unproven(command.instance, dest)
+        looking = concurrency.spawn(self._observation.source, command.instance, command.migration)
+        definition = self._definition(command.instance)
+        against = list(self._not_movable(command.instance, looking.wait(LOOK_WAIT_S)))
+        if definition is not None:
+            against += _unproven(definition, dest)
+        elif not against:  # it went between the two looks
+            against.append(INSTANCE_GONE.finding(self._settings.host, instance=command.instance))
         against += comparing.wait(2 * STORAGE_TIMEOUT_S)
         against += self._tunnelled(against)
-        if refusing(against):
+        if refusing(against) or definition is None:
             return Answer(result=Result.REFUSED, findings=tuple(against))
-        return Answer(result=Result.OK, findings=tuple(against), traits=self._traits(command.instance))
+        return Answer(result=Result.OK, findings=tuple(against), traits=traits_of(definition))
 
     def _not_movable(self, instance: str, look: SourceLook) -> tuple[Finding, ...]:
         host, name = self._settings.host, look.snapshot.name or instance
@@ -102,22 +106,12 @@ class Source:
             return (INSTANCE_NOT_RUNNING.finding(host, instance=name, power_state=look.found),)
         return ()
 
-    def _unproven(self, instance: str, dest: DestinationFacts) -> tuple[Finding, ...]:
-        """The guest may have been given disks since the dest was asked: what has no probe is looked at by itself."""
+    def _definition(self, instance: str) -> Definition | None:
+        """None: the guest is not here, which the look tells."""
         try:
-            disks = self._hypervisor.guest_facts(instance).disks
+            return self._hypervisor.definition(instance)
         except DomainNotFoundError:
-            return ()  # told by the look already
-        probed = {(probe.disk, probe.path) for probe in dest.probes}
-        return tuple(
-            finding
-            for disk in disks
-            if (disk.target, disk.source) not in probed
-            for finding in storage.driver_for(disk.type).unproven(
-                Disk(target=disk.target, type=disk.type, path=disk.source, device=disk.device),
-                dest=dest.connect_address,
-            )
-        )
+            return None
 
     def _tunnelled(self, against: list[Finding]) -> tuple[Finding, ...]:
         """A disk that is not shared would have to be copied, which libvirt cannot do through its tunnel."""
@@ -125,14 +119,6 @@ class Source:
         if is_block and TUNNELLED in self._settings.live_migration.flags:
             return (TUNNELLED_BLOCK.finding(self._settings.host),)
         return ()
-
-    def _traits(self, instance: str) -> GuestTraits:
-        definition = self._hypervisor.definition(instance)
-        return GuestTraits(
-            is_persistent=definition.is_persistent,
-            has_autostart=definition.has_autostart,
-            is_paused=definition.is_paused,
-        )
 
     # ---- look
 
@@ -234,6 +220,17 @@ class Source:
             return []
         self._hypervisor.destroy(instance)
         return ["a stale paused copy was ended"]
+
+
+def _unproven(definition: Definition, dest: DestinationFacts) -> tuple[Finding, ...]:
+    """The guest may have been given disks since the dest was asked: what has no probe is looked at by itself."""
+    probed = {(probe.disk, probe.path) for probe in dest.probes}
+    return tuple(
+        finding
+        for disk in disks_of(definition)
+        if (disk.target, disk.path) not in probed
+        for finding in storage.driver_for(disk.type).unproven(disk, dest=dest.connect_address)
+    )
 
 
 def _observed(seen: SourceSeen | DestSeen, detail: str = "") -> Answer:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from common import concurrency
 from common.checks import Finding
 from common.migration import (
     Command,
@@ -68,7 +67,6 @@ class Work:
     def __init__(self, command: Command, *, wake: Callable[[str], None]) -> None:
         self.command = command
         self.ended = threading.Event()
-        self.task: concurrency.Task[None] | None = None
         self._wake = wake
         self._is_stopped = False
 

@@ -1,4 +1,4 @@
-"""A snapshot of a domain as one word of the verdict table (docs/ARCHITECTURE.md). Pure, and total over libvirt's states.
+"""A snapshot of a domain as one word of the verdict table (docs/protocol.md). Pure, and total over libvirt's states.
 
 Reasons were taken from libvirt 9.0 and 11.3 by watching real migrations. Two of them are subtle: libvirt leaves the
 source `paused (migration)` from the switch until it knows that the dest runs, and it keeps `paused (user)` for a guest

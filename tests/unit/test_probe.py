@@ -1,0 +1,197 @@
+"""Probes beside disks: how shared storage is shown, and that none of them is ever left behind."""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from common.checks import DISK_NOT_PROVABLE, STORAGE_NOT_SHARED
+from compute_agent import probes as probes_module
+from compute_agent import storage
+from compute_agent.errors import StorageSilentError
+from compute_agent.probes import PROBE_MAX_AGE_S, Probes
+from compute_agent.storage.driver import Disk
+from tests.fakes.host import MIGRATION, WAIT_S
+
+
+@pytest.fixture
+def images(tmp_path):
+    directory = tmp_path / "images"
+    directory.mkdir()
+    (directory / "web1.raw").write_text("disk")
+    return directory
+
+
+@pytest.fixture
+def probes(tmp_path):
+    return Probes(tmp_path / "state", host="compute2")
+
+
+def disk(path, **changes):
+    return Disk(**{"target": "vda", "type": "file", "path": str(path), "device": "disk"} | changes)
+
+
+def left_in(directory):
+    return sorted(path.name for path in directory.iterdir() if path.name.startswith(".limosa-probe-"))
+
+
+def records(tmp_path):
+    return list((tmp_path / "state" / "probes").iterdir())
+
+
+def test_one_directory_on_both_hosts_is_shared(probes, images):
+    made, against = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+
+    assert against == ()
+    assert [probe.disk for probe in made] == ["vda"]
+    assert probes.compare(made, dest="compute2") == ()
+
+
+def test_two_directories_of_the_same_name_are_not(probes, images):
+    made, _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    images.rename(images.with_name("of-the-dest"))
+    images.mkdir()
+    (images / "web1.raw").write_text("disk")
+
+    [finding] = probes.compare(made, dest="compute2")
+
+    assert finding.code == STORAGE_NOT_SHARED.code
+    assert "does not appear on the source" in finding.sentence
+    assert finding.evidence["directory"] == str(images)
+
+
+def test_what_somebody_else_wrote_is_not_taken_for_the_probe(probes, images):
+    made, _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    (images / left_in(images)[0]).write_text("something else")
+
+    [finding] = probes.compare(made, dest="compute2")
+
+    assert "reads differently" in finding.sentence
+
+
+def test_everything_that_speaks_against_the_disks_is_found_at_once(probes, images):
+    disks = (
+        disk(images / "missing.raw"),
+        disk(images / "nowhere" / "web1.raw", target="vdb"),
+        disk("/dev/vg0/web1", target="vdc", type="block"),
+        disk("pool/volume", target="vdd", type="volume"),
+        disk("relative.raw", target="vde"),
+    )
+
+    made, against = probes.make(disks, migration=MIGRATION, epoch=1)
+
+    assert made == ()
+    assert [(finding.evidence["disk"], finding.code) for finding in against] == [
+        ("vda", STORAGE_NOT_SHARED.code),
+        ("vdb", STORAGE_NOT_SHARED.code),
+        ("vdc", DISK_NOT_PROVABLE.code),
+        ("vdd", DISK_NOT_PROVABLE.code),
+        ("vde", STORAGE_NOT_SHARED.code),
+    ]
+    assert "no such file" in against[0].sentence
+    assert "no such directory" in against[1].sentence
+
+
+def test_network_disks_and_empty_drives_need_no_probe(probes, images):
+    disks = (disk("rbd:pool/web1", type="network"), disk("", target="sda", device="cdrom"))
+
+    assert probes.make(disks, migration=MIGRATION, epoch=1) == ((), ())
+
+
+def test_a_place_where_the_dest_cannot_write_is_not_shared(probes, images, monkeypatch):
+    def read_only(*_arguments, **_options):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("compute_agent.storage.file.os.open", read_only)
+    monkeypatch.setattr("compute_agent.probes.durable.write", lambda *_arguments: None)
+
+    _, [finding] = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+
+    assert "compute2 cannot write there (Read-only file system)" in finding.sentence
+
+
+@pytest.mark.parametrize(("device", "speaks_against"), [("disk", True), ("cdrom", False)])
+def test_a_disk_that_the_dest_was_not_asked_about_is_unproven(images, device, speaks_against):
+    against = storage.driver_for("file").unproven(disk(images / "late.raw", device=device), dest="compute2")
+
+    assert bool(against) is speaks_against
+
+
+def test_removed_probes_leave_neither_file_nor_record(probes, images, tmp_path):
+    probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+
+    probes.remove(MIGRATION)
+    probes.remove(MIGRATION)
+
+    assert left_in(images) == []
+    assert records(tmp_path) == []
+
+
+def test_the_probes_of_a_check_that_was_made_twice_are_all_removed(probes, images):
+    probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=2)
+    assert len(left_in(images)) == 2
+
+    probes.remove(MIGRATION)
+
+    assert left_in(images) == []
+
+
+def test_what_is_written_stands_in_the_record_before(probes, images, monkeypatch, tmp_path):
+    recorded = []
+    file_storage = storage.DRIVERS["file"]
+
+    def write(probe, *, host):
+        [record] = records(tmp_path)
+        recorded.append(probe.probe_path in json.loads(record.read_text()))
+        return ()
+
+    monkeypatch.setattr(type(file_storage), "write", lambda _self, probe, *, host: write(probe, host=host))
+    probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+
+    assert recorded == [True]
+
+
+def test_probes_that_nobody_came_back_for_are_removed_also_by_the_next_agent(probes, images, tmp_path):
+    probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    successor = Probes(tmp_path / "state", host="compute2")
+    successor.remove_forgotten()
+    assert len(left_in(images)) == 1, "not yet"
+    [record] = records(tmp_path)
+    long_ago = time.time() - PROBE_MAX_AGE_S - 1
+    os.utime(record, (long_ago, long_ago))
+
+    successor.remove_forgotten()
+
+    assert left_in(images) == []
+    assert records(tmp_path) == []
+
+
+def test_storage_that_hangs_is_told_and_its_late_probe_removed(probes, images, monkeypatch):
+    file_storage, unlink = storage.DRIVERS["file"], probes_module._unlink
+    write = type(file_storage).write
+    let_go, is_cleaned = threading.Event(), threading.Event()
+
+    def hanging_write(self, probe, *, host):
+        assert let_go.wait(WAIT_S)
+        return write(self, probe, host=host)
+
+    def unlink_and_tell(paths):
+        done = unlink(paths)
+        if let_go.is_set():
+            is_cleaned.set()
+        return done
+
+    monkeypatch.setattr(probes_module, "STORAGE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(probes_module, "_unlink", unlink_and_tell)
+    monkeypatch.setattr(type(file_storage), "write", hanging_write)
+    with pytest.raises(StorageSilentError, match=r"web1\.raw"):
+        probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    probes.remove(MIGRATION)
+
+    let_go.set()
+
+    assert is_cleaned.wait(WAIT_S)
+    assert left_in(images) == []
