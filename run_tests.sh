@@ -17,10 +17,11 @@ export XDG_CACHE_HOME="$PWD/.lab/cache/xdg" # what libraries cache stays in the 
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(lint unit crash rpc contract lab)
 
+suite_timeout_s=2400 # a test that hangs must not hold whoever waits for all of them
 failed=()
 for suite in "${suites[@]}"; do
     printf '\n=== %s\n' "$suite"
-    .venv/bin/tox run --current-env -q -e "$suite" || failed+=("$suite")
+    timeout --kill-after=60 "$suite_timeout_s" .venv/bin/tox run --current-env -q -e "$suite" || failed+=("$suite")
 done
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nfailed: %s\n' "${failed[*]}"

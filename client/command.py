@@ -4,6 +4,7 @@ A command says what it fetches and which columns a person sees; cliff formats it
 """
 
 import argparse
+import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -111,7 +112,25 @@ class MigrationCommand(ShowCommand):
     )  # fmt: skip
 
 
+def add_instance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("instance", metavar="INSTANCE", type=name, help="name or uuid")
+
+
 def add_migration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "migration", metavar="MIGRATION", help="id of a migration, as `migration list` shows it"
+        "migration", metavar="MIGRATION", type=name, help="id of a migration, as `migration list` shows it"
     )
+
+
+def name(text: str) -> str:
+    """A name or an id; raises ArgumentTypeError, which argparse tells as a usage error.
+
+    An empty one is most likely a variable that a script forgot to set: `--instance ""` must not mean `all`.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name")
+    try:
+        text.encode()
+    except UnicodeEncodeError as e:  # Python keeps such bytes as surrogates, which no message can carry
+        raise argparse.ArgumentTypeError(f"{text!a} is not valid {sys.getfilesystemencoding()}") from e
+    return text

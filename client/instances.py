@@ -2,7 +2,7 @@
 
 import argparse
 
-from client.command import ListCommand, ShowCommand
+from client.command import ListCommand, ShowCommand, add_instance
 from common.views import InstanceView
 
 
@@ -27,7 +27,7 @@ class InstanceShow(ShowCommand):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("instance", metavar="INSTANCE", help="name or uuid")
+        add_instance(parser)
         return parser
 
     def fetch(self, arguments: argparse.Namespace) -> InstanceView:

@@ -4,7 +4,7 @@ import argparse
 import math
 
 from client import sentences
-from client.command import MigrationCommand, add_migration
+from client.command import MigrationCommand, add_instance, add_migration, name
 from client.display import display_for
 from client.exit_codes import ExitCode
 from client.watching import WATCH_LIMIT_S, Ending, Watcher, exit_code
@@ -53,9 +53,9 @@ class LiveMigration(Watching):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("instance", metavar="INSTANCE", help="name or uuid")
+        add_instance(parser)
         parser.add_argument(
-            "dest", metavar="HOST", nargs="?", help="where to; the conductor chooses if left out"
+            "dest", metavar="HOST", nargs="?", type=name, help="where to; the conductor chooses if left out"
         )
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--wait", action="store_true", default=True, help="until it has ended (default)")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from client.command import ListCommand, MigrationCommand, add_migration
+from client.command import ListCommand, MigrationCommand, add_migration, name
 from common.views import JournalView, MigrationFilter, MigrationView
 
 DEFAULT_LIMIT = 100
@@ -18,9 +18,9 @@ class MigrationList(ListCommand):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument(
-            "--instance", metavar="INSTANCE", help="only those of this instance (name or uuid)"
+            "--instance", metavar="INSTANCE", type=name, help="only those of this instance (name or uuid)"
         )
-        parser.add_argument("--host", metavar="HOST", help="only those from or to this host")
+        parser.add_argument("--host", metavar="HOST", type=name, help="only those from or to this host")
         parser.add_argument("--open", action="store_true", help="only those that have not ended")
         parser.add_argument(
             "--limit",
@@ -56,11 +56,11 @@ class MigrationShow(MigrationCommand):
 class MigrationLog(ListCommand):
     """Tell the story of one migration: what was decided when, and what the hosts answered.
 
-    Seconds count from the moment in which it was accepted.
+    Seconds count from the moment in which it was accepted. Phase and host: what was begun upon it, and where.
     """
 
     kind = JournalView
-    table_keys = ("seconds", "phase", "host", "sentence")
+    table_keys = ("seconds", "sentence", "phase", "host")
     need_sort_by_cliff = False  # a story has its own order
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

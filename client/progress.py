@@ -73,7 +73,8 @@ def numbers(statistics: JobStatistics) -> str:
     parts.append(f"{statistics.memory_remaining / MIB:.0f} MiB left")
     if statistics.memory_rate is not None:
         parts.append(f"{statistics.memory_rate / MIB:.1f} MiB/s")
-    if statistics.memory_dirty_rate is not None:
+    # QEMU measures it between two passes: until the first has ended its 0 says nothing.
+    if statistics.memory_dirty_rate is not None and statistics.iteration != 1:
         parts.append(f"dirtying {statistics.memory_dirty_rate / MIB:.1f} MiB/s")
     return ", ".join(parts)
 

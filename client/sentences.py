@@ -58,8 +58,12 @@ def of_waiting(view: MigrationView) -> str:
 
 
 def of_step(step: StepTime) -> str:
-    """One line of a list of steps: the time in all, and how much of it the host itself worked."""
-    return f"{step.seconds:8.3f} s ({step.seconds_on_host:.3f} s there) {step.step} on {step.host}"
+    """One line of a list of steps: the time in all, and how much of it the host itself worked.
+
+    No time there: the command was given up before the host answered.
+    """
+    there = f" ({step.seconds_on_host:.3f} s there)" if step.seconds_on_host else ""
+    return f"{step.seconds:8.3f} s{there} {step.step} on {step.host}"
 
 
 def of_finding(finding: Finding) -> str:

@@ -1,11 +1,14 @@
 """The `limosa` command."""
 
 import argparse
+import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cliff.app import App
@@ -31,6 +34,7 @@ class Shell(App):
             description=_DESCRIPTION,
             version=version(self.NAME),
             command_manager=CommandManager(COMMANDS),
+            deferred_help=True,  # `limosa list --help` is about `list`
             **streams,
         )
         self._connect = connect
@@ -69,6 +73,7 @@ class Shell(App):
 
     def initialize_app(self, argv: list[str]) -> None:
         """Refuse to run without a command: cliff would start a shell of its own, which takes long to import."""
+        self.print_help_if_requested()
         if not argv:
             self.parser.error("name a command; `limosa help` lists them")
 
@@ -81,4 +86,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (`client.exit_codes`)."""
     from client.connection import connect
 
+    _make_streams_dependable()
     return Shell(connect=connect).run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _make_streams_dependable() -> None:
+    """Let no output fail for what it is written to: the migration is accepted, and the exit code must say so.
+
+    A stream that is closed (`2>&-`) is None to Python; one without UTF-8 gets what it cannot show escaped.
+    """
+    for stream_name in ("stdout", "stderr"):
+        stream = getattr(sys, stream_name)
+        if stream is None:
+            setattr(sys, stream_name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # for the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -99,11 +99,6 @@ INSTANCE_GONE = Check(
     sentence="{instance} is not known to libvirt on {host}.",
     hint="`limosa list` shows where guests were last seen.",
 )
-ROLLBACK_OWED = Check(
-    code="rollback_owed",
-    sentence="Migration {migration} of {instance} still owes {dest} its clean-up; {dest} has not answered.",
-    hint="Bring {dest} back; the clean-up is resent until it answers.",
-)
 MEMORY_SHORT = Check(
     code="memory_short",
     sentence="{instance} needs {needed_mib} MiB of memory; {host} has {free_mib} MiB free for guests.",

@@ -65,7 +65,7 @@ def setup(backend: Backend | str) -> None:
     global _backend, _patched
     _backend = Backend(backend)
     if _backend is Backend.EVENTLET and _patched is None:
-        # Told at each start, to people who cannot change it: docs/decisions has the reasons and the way out.
+        # Told at each start, to people who cannot change it; `concurrency_backend = threading` is the way out.
         warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
         import eventlet
         import eventlet.hubs

@@ -94,5 +94,5 @@ class ConductorAPI:
         )
 
     def ledger_floor(self, host: str) -> tuple[Acknowledgement, ...]:
-        """The newest epoch of each instance that ever concerned this host, for an empty ledger."""
+        """The newest epoch of every instance that was ever commanded about, for an empty ledger."""
         return self._client.call("ledger_floor", host, kind=tuple[Acknowledgement, ...])

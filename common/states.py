@@ -58,7 +58,7 @@ class HostState(StrEnum):
 class Phase(StrEnum):
     """Which command of a live migration is current. docs/ARCHITECTURE.md walks through them.
 
-    Each phase has one verb and one host (`conductor.live_migration.PHASES`).
+    Each phase has one verb and one host (`conductor.live_migration.STEPS` and `DETOURS`).
     """
 
     CHECK_DEST = (

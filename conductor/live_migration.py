@@ -244,7 +244,7 @@ def next_candidate(saga: Saga, *story: str) -> Transition:
         reasons = _sentences(refusing(saga.findings))
         return finish(replace(saga, reason=saga.reason or reasons), MigrationStatus.FAILED, *story)
     dest, *rest = saga.candidates
-    onward = replace(saga, dest=dest, candidates=tuple(rest), dest_facts=None, is_prepared=False)
+    onward = replace(saga, dest=dest, candidates=tuple(rest), dest_facts=None, is_prepared=False, reason="")
     transition = issue(onward, Phase.CHECK_DEST, *story, f"{dest} is tried next")
     return replace(transition, acknowledge=(saga.dest,))
 

@@ -4,7 +4,7 @@ Pure: no clock, no I/O, no configuration. Whoever calls it reads the row, calls 
 transaction that compares the row's version, and only then sends the command (write ahead). Nobody owns a
 migration: any conductor that receives an event may advance it, and of two that try, one commits.
 
-The numbers of rules in comments are those of the protocol, docs/ARCHITECTURE.md "The protocol's rules".
+The numbers of rules in comments are those of the protocol, docs/protocol.md.
 """
 
 from collections.abc import Callable, Mapping

@@ -35,7 +35,9 @@ def base_configuration(name: str, *, password: str) -> dict[str, str]:
         values["libvirt.connection_uri"] = "qemu:///system"
         values["libvirt.live_migration_uri"] = "qemu+tcp://%s/system"
         values["libvirt.live_migration_inbound_addr"] = name
-        values["vnc.server_listen"] = network.addresses(name).management
+        management = network.addresses(name).management
+        assert management is not None, f"{name} is no compute host"
+        values["vnc.server_listen"] = management
     return values
 
 

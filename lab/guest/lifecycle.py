@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import network, prober, waiting
+from lab.errors import LabError
 from lab.guest import domain, image, registry
 from lab.namespaces import Namespaces
 from lab.paths import LOCAL_DIRECTORY, SHARED_DIRECTORY, LabPaths
@@ -50,6 +51,10 @@ def create(
     name: str, *, host: Namespaces, prober_host: Namespaces, options: GuestOptions, paths: LabPaths
 ) -> prober.Probe:
     """Make a guest and return its first answer when it has booted and is in the state asked for."""
+    if not name.strip() or "/" in name or name.startswith("-"):
+        raise LabError(
+            f"{name!r} cannot be a guest's name", hint="it names files, too: no / and no leading -"
+        )
     template = image.ensure(paths)
     record = registry.add(name, paths=paths)
     try:
@@ -90,7 +95,7 @@ def places(*, hosts: Iterable[Namespaces], paths: LabPaths) -> list[GuestPlace]:
                 state=virsh(host, ["domstate", name], check=False),
                 address=addresses.get(name, ""),
             )
-            for name in virsh(host, ["list", "--all", "--name"]).split()
+            for name in virsh(host, ["list", "--all", "--name"]).splitlines()
         ]
 
     found = waiting.all_at_once([lambda host=host: of(host) for host in hosts])  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """Each rule of the protocol dropped in turn, in our own code: which invariant must break then.
 
-The rows are those of docs/ARCHITECTURE.md "What each rule prevents". A rule of the pure code is dropped by putting another
+The rows are those of docs/protocol.md section 5. A rule of the pure code is dropped by putting another
 function, verdict or answer in its place; one that a shell keeps, by a field of `Rules`.
 """
 

@@ -74,6 +74,10 @@ def test_exit_1_no_conductor():
         ["live-migration", "web1", "--wait", "--no-wait"],
         ["live-migration", "web1", "compute1", "compute2"],
         ["migration", "list", "--limit", "0"],
+        ["show", ""],
+        ["live-migration", "web1", " "],
+        ["migration", "list", "--instance", ""],
+        ["show", "\udcff"],  # what Python makes of an argument that is no UTF-8
         ["list", "-f", "xml"],
         ["list", "-c", "colour"],
         ["no-such-command"],

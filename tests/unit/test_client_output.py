@@ -4,6 +4,9 @@ import csv
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
 from importlib.metadata import entry_points
 
 import yaml
@@ -47,6 +50,14 @@ def test_list_shows_a_table_for_people_and_every_key_for_programs():
         "migration": None,
         "updated_at": NOW,
     }
+
+
+def test_help_is_about_the_command_that_is_named():
+    conductor = FakeConductor()
+    for argv in (("migration", "list", "--help"), ("migration", "list", "-h"), ("help", "migration", "list")):
+        assert run(conductor, *argv).stdout.startswith("usage: limosa migration list"), argv
+    for argv in (("--help",), ()):
+        assert "\n  live-migration  Move" in run(conductor, *argv).stdout, argv
 
 
 def test_columns_are_chosen_by_key_or_heading_in_every_format():
@@ -182,3 +193,21 @@ def test_config_files_reach_the_connection():
 
     assert limosa.Run(connect, "--config-file", "a.conf", "--config-file", "b.conf", "list").code == 0
     assert given == [["a.conf", "b.conf"]]
+
+
+def test_what_the_output_is_written_to_changes_no_exit_code():
+    """The real process: closed streams and a locale without UTF-8 are none of the migration's business."""
+    limosa_in_c = (
+        "import sys; from client import connection, shell; from tests.fakes.conductor import *;"
+        " connection.connect = lambda files: FakeConductor(instances=(instance_view(name='gr\\xf6\\xdfe'),));"
+        " sys.exit(shell.main(['list', '-f', 'value', '-c', 'name']))"
+    )
+    ascii_only = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for redirection, expected in (("", r"gr\xf6\xdfe"), (">&-", ""), ("2>&-", r"gr\xf6\xdfe")):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-c", limosa_in_c],
+            env=ascii_only,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout.strip(), done.stderr) == (0, expected, ""), redirection

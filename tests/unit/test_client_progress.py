@@ -109,6 +109,8 @@ def test_every_phase_but_the_last_has_words():
 def test_the_numbers_are_those_of_the_job():
     told = statistics(remaining_mib=12, iteration=3, memory_rate=41 * MIB, memory_dirty_rate=9 * MIB)
     assert progress.numbers(told) == "pass 3, 12 MiB left, 41.0 MiB/s, dirtying 9.0 MiB/s"
+    unmeasured = statistics(remaining_mib=90, iteration=1, memory_rate=41 * MIB, memory_dirty_rate=0)
+    assert progress.numbers(unmeasured) == "pass 1, 90 MiB left, 41.0 MiB/s"
     assert (
         progress.numbers(statistics(remaining_mib=12, iteration=None, is_postcopy=True))
         == "post-copy, 12 MiB left"

@@ -241,9 +241,11 @@ def test_a_check_or_preparation_that_takes_too_long_is_undone(
 
 
 def test_a_probe_that_a_silent_candidate_still_has_holds_nobody_up() -> None:
-    row = saga(Phase.ROLLBACK, is_prepared=False, candidates=("compute3",))
+    row = saga(Phase.ROLLBACK, is_prepared=False, candidates=("compute3",), reason="compute2 was silent")
 
-    assert overdue(row).saga.dest == "compute3"
+    onward = overdue(row).saga
+
+    assert (onward.dest, onward.reason) == ("compute3", "")  # why the last one failed is a finding by now
 
 
 def test_a_prepared_dest_that_is_silent_stays_owed_its_rollback() -> None:
