@@ -42,6 +42,7 @@ class Bar:
 
     def __init__(self, stderr: TextIO) -> None:
         self._course = progress.Course()
+        self._newest: MigrationView | None = None
         self._bar = _TwoLines(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=_BAR_WIDTH),
@@ -66,6 +67,9 @@ class Bar:
         self._bar.stop()
 
     def show(self, view: MigrationView) -> None:
+        if view is self._newest:  # nobody answers: the seconds run on from when it was new
+            return
+        self._newest = view
         is_moving = progress.is_transferring(view)
         self._bar.numbers = progress.numbers(view.progress.statistics) if is_moving and view.progress else ""
         self._bar.update(

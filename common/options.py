@@ -26,7 +26,8 @@ DEFAULT_OPTIONS = [
         "state_path",
         default="/var/lib/limosa",
         help="Directory for what must survive a restart: the agent's ledger and permits, the conductor's SQLite file. "
-        "On a local disk; a ledger that is lost must be given its floor by a conductor.",
+        "On a local disk; a ledger that is lost must be given its floor by a conductor. libvirt's qemu hook looks for "
+        "permits below /var/lib/limosa: for another directory set LIMOSA_STATE_PATH in libvirtd's environment, too.",
     ),
     cfg.StrOpt(
         "log_level",
@@ -79,7 +80,7 @@ DATABASE_OPTIONS = [
     cfg.StrOpt(
         "connection",
         secret=True,
-        sample_default="sqlite:///<state_path>/conductor.sqlite",
+        sample_default="sqlite:///<state_path>/conductor/conductor.sqlite",
         help="SQLAlchemy URL of the conductors' database. SQLite serves a single conductor. For several: "
         "mysql+pymysql://USER:PASSWORD@HOST/limosa or postgresql://USER:PASSWORD@HOST/limosa.",
     ),

@@ -41,7 +41,8 @@ ABORT_POLL_S = 0.1
 ABORT_MARGIN_S = 60.0  # beyond the drain; then it answers what it sees, and the conductor goes on from that
 
 _MOVABLE = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER)
-_SETTLED = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER, SourceSeen.SHUTOFF)
+# Not `shutoff`: libvirt may be between its stop and its undefine.
+_SETTLED = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER)
 
 LOG = logging.getLogger(__name__)
 

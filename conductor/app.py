@@ -1,12 +1,14 @@
 """A conductor, put together from its configuration: what `conductor.service` starts and stops."""
 
 import logging
+from pathlib import Path
 
 from oslo_config import cfg
 
 from common.agent_api import AgentAPI
 from common.concurrency import Repeating, every
 from common.conductor_api import INTERFACE
+from common.errors import ConfigurationError
 from common.rpc import Bus, Server
 from conductor.accept import Acceptance
 from conductor.capacity import Limits
@@ -78,7 +80,15 @@ class Conductor:
 
 
 def _connection(conf: cfg.ConfigOpts) -> str:
-    return conf.database.connection or f"sqlite:///{conf.state_path}/conductor.sqlite"
+    """Unset: a file in a directory of its own, since the agent's state has another owner where both share a host."""
+    if conf.database.connection:
+        return str(conf.database.connection)
+    directory = Path(conf.state_path) / "conductor"
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(group="DEFAULT", option="state_path", reason=str(error)) from error
+    return f"sqlite:///{directory}/conductor.sqlite"
 
 
 def _limits(conf: cfg.ConfigOpts) -> Limits:

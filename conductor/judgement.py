@@ -182,6 +182,11 @@ def _refused(saga: Saga, outcome: Outcome) -> Transition:
     )
 
 
+def _locked(saga: Saga, outcome: Outcome) -> Transition:
+    """A lock may last: it is tried again by resends, and after a while both hosts are asked again (`overdue`)."""
+    return waiting(saga, f"{outcome.host} cannot resume the guest: {outcome.detail}", needs_operator=True)
+
+
 def _recovering(saga: Saga, _outcome: Outcome) -> Transition:
     return issue(saga, Phase.WATCH, f"{saga.source} resumes post-copy")
 
@@ -214,7 +219,7 @@ ANSWERS: Final[Mapping[tuple[Phase, Result], Handler]] = {
     (Phase.OBSERVE_DEST, Result.OBSERVED): _dest_answered,
     (Phase.RESUME_SOURCE, Result.OK): _resumed,
     (Phase.RESUME_SOURCE, Result.GONE): _refused,
-    (Phase.RESUME_SOURCE, Result.LOCKED): _refused,
+    (Phase.RESUME_SOURCE, Result.LOCKED): _locked,
     (Phase.RECOVER_POSTCOPY, Result.OK): _recovering,
     (Phase.RECOVER_POSTCOPY, Result.ERROR): _not_recovering,
     (Phase.RECOVER_POSTCOPY, Result.GONE): _not_recovering,
@@ -230,7 +235,9 @@ ANSWERS: Final[Mapping[tuple[Phase, Result], Handler]] = {
 
 
 def overdue(saga: Saga, *, host: str) -> Transition:
-    """Silence decides nothing: say so, and raise an alarm."""
+    """Silence decides nothing: say so, and raise an alarm. A resume that does not succeed is judged anew."""
+    if saga.phase is Phase.RESUME_SOURCE:
+        return doubt(saga, f"{host} has not resumed the guest")
     known = f"; {saga.source} answered {saga.source_seen.value}" if saga.source_seen else ""
     already = saga.waiting_for or f"{host} has not answered {saga.phase.value} yet{known}"
     return waiting(saga, already, needs_operator=True)

@@ -34,7 +34,9 @@ class Due(StrEnum):
     TIME_PASSED = "time-passed"
 
 
-_MOVED_BY_TIME = (Phase.CHECK_DEST, Phase.CHECK_SOURCE, Phase.PRE, Phase.LIVE, Phase.WATCH)
+_MOVED_BY_TIME = (
+    Phase.CHECK_DEST, Phase.CHECK_SOURCE, Phase.PRE, Phase.LIVE, Phase.WATCH, Phase.RESUME_SOURCE,
+)  # fmt: skip
 """Here time leads on, to a rollback or a question. Elsewhere it only raises an alarm, and that once."""
 
 

@@ -62,12 +62,11 @@ def _run(*, keep: bool) -> int:
     _say("starting two hosts, RabbitMQ, a conductor and two compute agents")
     lab = Lab.up(hosts=2, owner_pid=None if keep else os.getpid())
     try:
-        code = _demonstrate(lab)
-        if keep:
-            print(f"\n{NEXT_STEPS}", end="")
-        return code
+        return _demonstrate(lab)
     finally:
-        if not keep:
+        if keep:  # also when it was interrupted or has failed: whoever reads this must know what still runs
+            print(f"\n{NEXT_STEPS}", end="")
+        else:
             Lab.down()
 
 

@@ -1,6 +1,7 @@
 """The `Hypervisor` protocol over one host's libvirtd."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import libvirt
@@ -30,6 +31,9 @@ from compute_agent.hypervisor.migration_call import LibvirtMigrationCall
 from compute_agent.hypervisor.xml_text import XmlText
 
 LIST_TIMEOUT_S = 30.0  # some ms a guest, and the first look at libvirt's capabilities may take seconds
+# Of a call that changes something. Longer than any lasts, so that none goes on beside the command after its own (rule 8c):
+# libvirt waits 30 s for a job, and keepalive ends the connection to a libvirtd that hangs.
+CHANGE_TIMEOUT_S = 60.0
 OBSERVE_LOOKS_MAX = 20
 OBSERVE_PAUSE_S = 0.1
 
@@ -112,34 +116,37 @@ class LibvirtHypervisor:
         return LibvirtMigrationCall(uri=self._uri, uuid=uuid, request=request, timeout_s=self._timeout_s)
 
     def abort_job(self, uuid: str) -> None:
-        if not self._if_domain(uuid, job.abort):
+        if not self._if_domain(uuid, job.abort, timeout_s=CHANGE_TIMEOUT_S):
             raise JobAbsentError(uuid=uuid)
 
     def set_max_downtime(self, uuid: str, downtime_ms: int) -> None:
-        if not self._if_domain(uuid, lambda domain: job.set_max_downtime(domain, downtime_ms)):
+        change = partial(job.set_max_downtime, downtime_ms=downtime_ms)
+        if not self._if_domain(uuid, change, timeout_s=CHANGE_TIMEOUT_S):
             raise JobAbsentError(uuid=uuid)
 
     def pause_postcopy(self, uuid: str) -> None:
         flags = libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY
-        if not self._if_domain(uuid, lambda domain: job.abort(domain, flags=flags)):
+        if not self._if_domain(uuid, partial(job.abort, flags=flags), timeout_s=CHANGE_TIMEOUT_S):
             raise JobAbsentError(uuid=uuid)
 
     # ---- changing
 
     def resume(self, uuid: str) -> None:
-        self._with_domain(uuid, guest.resume)
+        self._with_domain(uuid, guest.resume, timeout_s=CHANGE_TIMEOUT_S)
 
     def destroy(self, uuid: str) -> None:
-        self._if_domain(uuid, guest.destroy)
+        self._if_domain(uuid, guest.destroy, timeout_s=CHANGE_TIMEOUT_S)
 
     def undefine(self, uuid: str) -> None:
-        self._if_domain(uuid, guest.undefine)
+        self._if_domain(uuid, guest.undefine, timeout_s=CHANGE_TIMEOUT_S)
 
     def define(self, xml: str) -> None:
         root = XmlText.parse(xml).root
         name, uuid = root.text_of("name"), root.text_of("uuid")
         try:
-            self._control.call(lambda connection: connection.defineXML(xml), uuid=uuid)
+            self._control.call(
+                lambda connection: connection.defineXML(xml), uuid=uuid, timeout_s=CHANGE_TIMEOUT_S
+            )
         except HypervisorOperationError as error:
             # libvirt has one code for this and for other refusals: look what stands in the way.
             if self.find_by_name(name) not in (None, uuid) or self._if_domain(uuid, _name) not in (
@@ -150,10 +157,12 @@ class LibvirtHypervisor:
             raise
 
     def set_autostart(self, uuid: str, *, has_autostart: bool) -> None:
-        self._with_domain(uuid, lambda domain: domain.setAutostart(int(has_autostart)))
+        self._with_domain(
+            uuid, lambda domain: domain.setAutostart(int(has_autostart)), timeout_s=CHANGE_TIMEOUT_S
+        )
 
     def clear_migration_mark(self, uuid: str) -> None:
-        self._if_domain(uuid, guest.clear_mark)
+        self._if_domain(uuid, guest.clear_mark, timeout_s=CHANGE_TIMEOUT_S)
 
     # ---- within
 
@@ -164,14 +173,20 @@ class LibvirtHypervisor:
         except HypervisorOperationError as error:
             raise HypervisorUnreachableError(uri=self._uri, reason=error.text) from error
 
-    def _with_domain(self, uuid: str, function: Callable[[Any], T]) -> T:
+    def _with_domain(self, uuid: str, function: Callable[[Any], T], *, timeout_s: float | None = None) -> T:
         """Raises DomainNotFoundError."""
-        return self._control.call(lambda connection: function(connection.lookupByUUIDString(uuid)), uuid=uuid)
 
-    def _if_domain(self, uuid: str, function: Callable[[Any], T]) -> T | None:
+        def call(connection: Any) -> T:
+            return function(connection.lookupByUUIDString(uuid))
+
+        return self._control.call(call, uuid=uuid, timeout_s=timeout_s)
+
+    def _if_domain(
+        self, uuid: str, function: Callable[[Any], T], *, timeout_s: float | None = None
+    ) -> T | None:
         """None for a domain that is not there, or goes meanwhile."""
         try:
-            return self._with_domain(uuid, function)
+            return self._with_domain(uuid, function, timeout_s=timeout_s)
         except DomainNotFoundError:
             return None
 

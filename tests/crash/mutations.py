@@ -147,7 +147,7 @@ def _dest_answers_first(saga: Saga, outcome: Outcome) -> Transition:
 
 
 def _source_answers_second(saga: Saga, outcome: Outcome) -> Transition:
-    seen = cast(SourceSeen, outcome.seen)
+    seen = SourceSeen(cast(SourceSeen, outcome.seen))  # an equal word of the dest's may stand for it
     if seen.has_job:
         return judgement.watch(saga)
     judged = judgement.judge(replace(saga, source_seen=seen), saga.dest_seen or DestSeen.UNREACHABLE)

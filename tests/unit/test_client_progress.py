@@ -2,12 +2,13 @@
 
 import io
 import re
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client import progress
+from client import bar, progress
 from client.bar import Bar
 from client.display import Quiet, display_for
 from common.migration import JobStatistics, Progress
@@ -138,6 +139,18 @@ def test_a_terminal_gets_the_bar_with_numbers_beside_it(monkeypatch):
     assert "web1: moving to compute2" in drawn
     assert "pass 1, 50 MiB left" in drawn
     assert "A word [in] between." in drawn
+
+
+def test_the_seconds_run_on_while_no_newer_view_comes(monkeypatch):
+    clock = SimpleNamespace(now_s=100.0)
+    monkeypatch.setattr(bar, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    view = transferring(remaining_mib=50, iteration=1)
+    stderr = Terminal()
+    with display_for(stderr, is_quiet=False) as display:
+        display.show(view)
+        clock.now_s += 1000.0
+        display.show(view)
+    assert f"{view.seconds + 1000.0:.1f} s" in stderr.getvalue()
 
 
 def test_no_color_is_honoured(monkeypatch):
