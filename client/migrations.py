@@ -3,6 +3,7 @@
 import argparse
 
 from client.command import ListCommand, MigrationCommand, add_migration, name
+from common.errors import InvalidRequestError
 from common.views import JournalView, MigrationFilter, MigrationView
 
 DEFAULT_LIMIT = 100
@@ -86,6 +87,29 @@ class MigrationAbort(MigrationCommand):
 
     def fetch(self, arguments: argparse.Namespace) -> MigrationView:
         return self.conductor.abort_migration(arguments.migration)
+
+
+class MigrationJudge(MigrationCommand):
+    """Have a migration that needs an operator judged again: both hosts are asked what they see.
+
+    With --down-host, that host is taken as off for good. Say so only of a host that is: if the guest still runs
+    there, it may come to run twice. Refused for a host whose agent is heard.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        add_migration(parser)
+        parser.add_argument("--down-host", metavar="HOST", type=name, help="this host is off, and stays off")
+        parser.add_argument("--yes", action="store_true", help="needed with --down-host")
+        return parser
+
+    def fetch(self, arguments: argparse.Namespace) -> MigrationView:
+        if arguments.down_host is not None and not arguments.yes:
+            raise InvalidRequestError(
+                reason=f"A guest that still runs on {arguments.down_host} may come to run twice: "
+                "make sure that this host is off, then add --yes."
+            )
+        return self.conductor.judge_migration(arguments.migration, down_host=arguments.down_host)
 
 
 def limit(text: str) -> int:

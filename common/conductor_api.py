@@ -72,6 +72,10 @@ class ConductorAPI:
         """Ask for its end; raises AbortRefusedError. Watch it: it may still complete."""
         return self._client.call("abort_migration", migration, kind=MigrationView)
 
+    def judge_migration(self, migration: str, *, down_host: str | None = None) -> MigrationView:
+        """Have both hosts of an alarm asked again, or `down_host` taken as off; raises HostIsHeardError."""
+        return self._client.call("judge_migration", migration, down_host, kind=MigrationView)
+
     # ---- for agents
 
     def outcome(self, outcome: Outcome) -> None:

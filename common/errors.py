@@ -97,6 +97,12 @@ class AbortRefusedError(LimosaError):
     exit_code = 4
 
 
+class HostIsHeardError(LimosaError):
+    message = "The compute agent on {host} is heard: that host is not down."
+    hint = "Only a host that is off may be declared down; what it says of itself counts."
+    exit_code = 4
+
+
 class ConflictError(LimosaError):
     """A compare-and-swap found another version: somebody else advanced the row. Never shown; retried."""
 

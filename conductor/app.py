@@ -17,6 +17,7 @@ from conductor.db.engine import Database
 from conductor.driver import Driver
 from conductor.endpoint import ConductorEndpoint
 from conductor.inventory import Inventory
+from conductor.judging import Judging
 from conductor.lookup import Lookup
 from conductor.news import News
 from conductor.sender import Sender
@@ -47,6 +48,7 @@ class Conductor:
             lookup=Lookup(self.database, news, limits=limits),
             acceptance=Acceptance(self.database, self.driver, limits=limits, retries=retries),
             driver=self.driver,
+            judging=Judging(self.database, self.driver, limits=limits),
             inventory=Inventory(self.database, self.sender),
             news=news,
         )

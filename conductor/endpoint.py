@@ -1,5 +1,7 @@
 """What a conductor answers on the bus: exactly the names of `common.conductor_api.ConductorAPI`."""
 
+import logging
+
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import Heartbeat, Report
@@ -19,9 +21,12 @@ from conductor.db import instances, sagas
 from conductor.db.engine import Database
 from conductor.driver import Driver
 from conductor.inventory import Inventory
+from conductor.judging import Judging
 from conductor.lookup import Lookup
 from conductor.news import News
-from conductor.saga import AbortAsked, JudgeAgain, Saga
+from conductor.saga import AbortAsked, Saga
+
+LOG = logging.getLogger(__name__)
 
 
 class ConductorEndpoint:
@@ -34,6 +39,7 @@ class ConductorEndpoint:
         lookup: Lookup,
         acceptance: Acceptance,
         driver: Driver,
+        judging: Judging,
         inventory: Inventory,
         news: News,
     ) -> None:
@@ -41,6 +47,7 @@ class ConductorEndpoint:
         self._lookup = lookup
         self._acceptance = acceptance
         self._driver = driver
+        self._judging = judging
         self._inventory = inventory
         self._news = news
 
@@ -94,9 +101,12 @@ class ConductorEndpoint:
         return self._lookup.show_migration(migration)
 
     @exposed
-    def judge_migration(self, _context: Context, migration: str) -> MigrationView:
-        """After an alarm: ask both hosts again. Changes nothing where there is no alarm."""
-        self._driver.drive(migration, JudgeAgain())
+    def judge_migration(self, context: Context, migration: str, down_host: str | None) -> MigrationView:
+        if down_host is None:
+            self._judging.judge_again(migration)
+        else:
+            LOG.warning("%s declares %s down, for migration %s", context.signer, down_host, migration)
+            self._judging.declare_down(migration, down_host)
         return self._lookup.show_migration(migration)
 
     # ---- for agents

@@ -159,6 +159,11 @@ class FakeConductor:
         self.requests.append(migration)
         return view
 
+    def judge_migration(self, migration: str, *, down_host: str | None = None) -> MigrationView:
+        view = self.show_migration(migration)
+        self.requests.append((migration, down_host))
+        return view
+
     def _newest(self) -> MigrationView:
         if self._current is None:
             raise LimosaError

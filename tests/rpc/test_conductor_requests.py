@@ -6,13 +6,22 @@ from dataclasses import replace
 import pytest
 
 from common.conductor_api import ConductorAPI
-from common.errors import InstanceAmbiguousError, InstanceNotFoundError, InvalidRequestError, RefusedError
+from common.errors import (
+    HostIsHeardError,
+    InstanceAmbiguousError,
+    InstanceNotFoundError,
+    InvalidRequestError,
+    RefusedError,
+)
 from common.states import DestSeen, MigrationStatus, Phase, PowerState, SourceSeen, Verb
-from common.views import LiveMigrationRequest, MigrationFilter, MigrationView
+from common.views import LiveMigrationRequest, MigrationFilter
+from conductor.capacity import Limits
 from conductor.endpoint import ConductorEndpoint
+from conductor.judging import Judging
 from tests.fakes.agent import guest_facts
 from tests.fakes.cluster import GUEST, Cluster
 
+NOBODY_IS_HEARD = Limits(service_down_time_s=-1, ram_allocation_ratio=1, reserved_memory_mib=0)
 OTHER = "2f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
 
 
@@ -154,12 +163,42 @@ def test_an_operator_lets_an_alarm_be_judged_again(cluster):
 
     # when: the operator has ended the copy on the dest
     answer_with(cluster.dest, Verb.OBSERVE, DestSeen.ABSENT)
-    client = cluster.client()
-    client.call("judge_migration", view.id, kind=MigrationView)
+    cluster.api.judge_migration(view.id)
 
     ended = cluster.end_of(view)
     assert ended.status is MigrationStatus.FAILED
     assert cluster.api.show_instance(GUEST).host == "compute1"
+
+
+def test_a_host_that_is_heard_cannot_be_declared_down(cluster):
+    cluster.source.silence(Verb.LIVE)
+    view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
+
+    with pytest.raises(HostIsHeardError):
+        cluster.api.judge_migration(view.id, down_host="compute1")
+    with pytest.raises(InvalidRequestError, match="compute9 has no part in it"):
+        cluster.api.judge_migration(view.id, down_host="compute9")
+
+    assert cluster.api.show_migration(view.id).phase is Phase.LIVE
+
+
+def test_a_source_that_is_declared_down_lets_the_dest_be_asked(cluster):
+    # given: a source that has fallen silent, and a dest that runs the guest
+    cluster.source.silence(Verb.LIVE)
+    cluster.dest.script(
+        Verb.OBSERVE, lambda command: replace(cluster.dest.default(command), seen=DestSeen.RUNNING)
+    )
+    view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
+    cluster.source.silence(Verb.POST_SOURCE)
+    app = cluster.conductor
+    judging = Judging(app.database, app.driver, limits=NOBODY_IS_HEARD)
+
+    judging.declare_down(view.id, "compute1")
+    cluster.watch(view, lambda view: view.phase is Phase.POST_SOURCE)
+    judging.declare_down(view.id, "compute1")
+
+    assert cluster.end_of(view).status is MigrationStatus.COMPLETED
+    assert cluster.api.show_instance(GUEST).host == "compute2"
 
 
 # ---- what agents ask and tell

@@ -204,3 +204,22 @@ def test_a_bug_is_one_line_and_exit_1():
     ended = run(FakeConductor(error=RuntimeError("boom")), "list")
     assert ended.code == ExitCode.ERROR
     assert ended.stderr == "boom\n"
+
+
+def test_exit_2_a_host_is_not_declared_down_by_the_way():
+    conductor = FakeConductor(migrations=(migration_view(),))
+
+    ended = run(conductor, "migration", "judge", MIGRATION, "--down-host", "compute2")
+
+    assert ended.code == 2
+    assert "add --yes" in ended.stderr
+    assert conductor.requests == []
+
+
+def test_exit_0_judged_again_or_with_a_host_that_is_down():
+    conductor = FakeConductor(migrations=(migration_view(),))
+
+    assert run(conductor, "migration", "judge", MIGRATION).code == 0
+    assert run(conductor, "migration", "judge", MIGRATION, "--down-host", "compute2", "--yes").code == 0
+
+    assert conductor.requests == [(MIGRATION, None), (MIGRATION, "compute2")]
