@@ -6,8 +6,8 @@ import pytest
 
 from common.migration import JobStatistics
 from common.states import DestSeen, MigrationStatus, Phase, Result, SourceSeen, Verb
-from conductor.live_migration import command
-from conductor.saga import MAX_RECOVER_TRIES
+from conductor.live_migration import PLAN, command
+from conductor.saga import MAX_RECOVER_TRIES, TimePassed, advance
 from tests.unit.sagas import DEST, EPOCH, SOURCE, answered, judged, saga
 
 JOBS = [seen for seen in SourceSeen if seen.has_job]
@@ -166,7 +166,6 @@ def test_a_conflict_touches_nothing_and_keeps_the_migration_open() -> None:
     ("phase", "result"),
     [
         (Phase.RESUME_SOURCE, Result.GONE),
-        (Phase.RESUME_SOURCE, Result.LOCKED),
         (Phase.ROLLBACK, Result.RUNNING),
         (Phase.RECOVER_POSTCOPY, Result.ERROR),
         (Phase.RECOVER_POSTCOPY, Result.GONE),
@@ -175,6 +174,16 @@ def test_a_conflict_touches_nothing_and_keeps_the_migration_open() -> None:
 )
 def test_what_a_host_refuses_before_the_hand_over_is_judged_anew(phase: Phase, result: Result) -> None:
     assert answered(saga(phase), result).saga.phase is Phase.OBSERVE_SOURCE
+
+
+def test_a_lock_is_waited_for_and_then_both_hosts_are_asked_again() -> None:
+    locked = answered(saga(Phase.RESUME_SOURCE), Result.LOCKED).saga
+    assert (locked.phase, locked.epoch, locked.needs_operator) == (Phase.RESUME_SOURCE, EPOCH, True)
+    assert "cannot resume the guest" in locked.waiting_for
+
+    later = advance(locked, TimePassed(seconds=30), plan=PLAN).saga
+
+    assert later.phase is Phase.OBSERVE_SOURCE
 
 
 def test_a_resumed_source_is_followed_by_the_rollback() -> None:

@@ -301,7 +301,6 @@ def test_a_source_that_is_not_heard_is_fenced_and_observed(phase: Phase) -> None
         Phase.OBSERVE_SOURCE,
         Phase.ABORT_SOURCE,
         Phase.OBSERVE_DEST,
-        Phase.RESUME_SOURCE,
         Phase.RECOVER_POSTCOPY,
         Phase.POST_DEST,
         Phase.POST_SOURCE,
