@@ -7,7 +7,7 @@ from common.migration import Outcome
 from common.states import Verb
 from compute_agent.calls import Calls
 from compute_agent.definition_records import DefinitionRecords
-from compute_agent.desk import Desks
+from compute_agent.desk import Desks, DeskTools
 from compute_agent.dest import Dest
 from compute_agent.events import EventHub
 from compute_agent.hypervisor.driver import Hypervisor
@@ -48,14 +48,15 @@ class Core:
         self._conductor = conductor
         self._hypervisor = hypervisor
         self._liveness = liveness or Liveness()
-        self.desks = Desks(
-            self.ledger,
+        tools = DeskTools(
             verbs=self._verbs(),
             records=self.records,
+            permits=self.permits,
             outbox=self.outbox,
             hub=self.hub,
             boot_id=BOOT_ID.read_text(encoding="ascii").strip(),
         )
+        self.desks = Desks(self.ledger, tools)
 
     def listen(self) -> None:
         """Begin to hear of libvirt's events."""

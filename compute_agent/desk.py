@@ -8,6 +8,7 @@ then the verb is carried out. What an overtaken worker comes out with is void.
 import logging
 import threading
 import time
+from dataclasses import dataclass
 
 from common import concurrency, log
 from common.checks import CHECK_FAILED
@@ -21,6 +22,7 @@ from compute_agent.errors import InvalidCommandError, LedgerCorruptError
 from compute_agent.events import EventHub
 from compute_agent.ledger import Ledger, Page
 from compute_agent.outbox import Outbox
+from compute_agent.permits import Permits
 from compute_agent.work import Answer, Verbs, Work
 
 STOP_WAIT_S = 5.0
@@ -31,25 +33,29 @@ _CHECKS = (Verb.CHECK_DEST, Verb.CHECK_SOURCE)
 LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskTools:
+    """What all desks of an agent work with."""
+
+    verbs: Verbs
+    records: DefinitionRecords
+    permits: Permits
+    outbox: Outbox
+    hub: EventHub
+    boot_id: str
+
+
 class Desk:
     """One instance's commands."""
 
-    def __init__(
-        self,
-        page: Page,
-        *,
-        verbs: Verbs,
-        records: DefinitionRecords,
-        outbox: Outbox,
-        hub: EventHub,
-        boot_id: str,
-    ) -> None:
+    def __init__(self, page: Page, tools: DeskTools) -> None:
         self._page = page
-        self._verbs = verbs
-        self._records = records
-        self._outbox = outbox
-        self._hub = hub
-        self._boot_id = boot_id
+        self._verbs = tools.verbs
+        self._records = tools.records
+        self._permits = tools.permits
+        self._outbox = tools.outbox
+        self._hub = tools.hub
+        self._boot_id = tools.boot_id
         self._work: Work | None = None
 
     def execute(self, command: Command) -> None:
@@ -97,6 +103,8 @@ class Desk:
             self._page.flush()
             if acknowledgement.epoch > entry.epoch:
                 self._records.remove(entry.instance)
+                if entry.migration:
+                    self._permits.remove(entry.migration)  # of a guest that arrived here and died
 
     def stop(self) -> None:
         """The agent ends: stop what can be stopped and record nothing. Jobs are libvirtd's and go on."""
@@ -134,6 +142,7 @@ class Desk:
                 self._wait_until_ended(older)  # 8c
                 if not work.is_stopped:
                     self._records.remove_older(command.instance, command.migration)
+                    self._permits.remove_older(command.instance, command.migration)
                     self._settle(work, *self._act(work))  # d
         finally:
             work.ended.set()
@@ -223,22 +232,9 @@ class Desk:
 class Desks:
     """The desks of all instances that were commanded since the start."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        *,
-        verbs: Verbs,
-        records: DefinitionRecords,
-        outbox: Outbox,
-        hub: EventHub,
-        boot_id: str,
-    ) -> None:
+    def __init__(self, ledger: Ledger, tools: DeskTools) -> None:
         self._ledger = ledger
-        self._verbs = verbs
-        self._records = records
-        self._outbox = outbox
-        self._hub = hub
-        self._boot_id = boot_id
+        self._tools = tools
         self._lock = threading.Lock()
         self._desks: dict[str, Desk] = {}
 
@@ -247,14 +243,7 @@ class Desks:
         with self._lock:
             desk = self._desks.get(instance)
             if desk is None:
-                desk = self._desks[instance] = Desk(
-                    self._ledger.page(instance),
-                    verbs=self._verbs,
-                    records=self._records,
-                    outbox=self._outbox,
-                    hub=self._hub,
-                    boot_id=self._boot_id,
-                )
+                desk = self._desks[instance] = Desk(self._ledger.page(instance), self._tools)
             return desk
 
     def readopt(self, host: str) -> None:

@@ -37,5 +37,13 @@ class Permits:
         for path in (self._directory / migration, self._revoked(migration)):
             path.unlink(missing_ok=True)
 
+    def remove_older(self, instance: str, migration: str) -> None:
+        """Another migration of this guest has begun: what an earlier one was given is settled."""
+        newest = (migration, self._revoked(migration).name)
+        for path in self._directory.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # another guest's, which ended meanwhile
+                if path.name not in newest and path.read_text(encoding="utf-8") == f"{instance}\n":
+                    path.unlink()
+
     def _revoked(self, migration: str) -> Path:
         return self._directory / f"{migration}{_REVOKED}"

@@ -9,13 +9,14 @@ import pytest
 
 from common.checks import CHECK_FAILED
 from common.migration import Acknowledgement, Command
-from common.states import Result, SourceSeen, Verb
+from common.states import DestSeen, Result, SourceSeen, Verb
 from compute_agent import acceptance
 from compute_agent.definition_records import DefinitionRecords
-from compute_agent.desk import Desks
+from compute_agent.desk import Desks, DeskTools
 from compute_agent.events import EventHub
 from compute_agent.ledger import Ledger
 from compute_agent.outbox import REPEAT_AFTER_MAX_S, REPEAT_AFTER_S, Outbox
+from compute_agent.permits import Permits
 from compute_agent.work import Answer
 from tests.fakes.host import WAIT_S, FakeClock, ListeningConductor
 
@@ -40,15 +41,17 @@ class Agent:
             for entry in self.ledger.entries()
             if entry.outcome is not None and not entry.is_acknowledged
         )
+        self.permits = Permits(self.directory)
         self.outbox = Outbox(self.conductor, unacknowledged=unacknowledged, clock=self.clock)
-        self.desks = Desks(
-            self.ledger,
+        tools = DeskTools(
             verbs=self.verbs,
             records=DefinitionRecords(self.directory / "ledger"),
+            permits=self.permits,
             outbox=self.outbox,
             hub=EventHub(),
             boot_id="boot",
         )
+        self.desks = Desks(self.ledger, tools)
 
     def stop(self):
         self.desks.stop()
@@ -509,3 +512,40 @@ def test_a_conductor_that_is_away_costs_one_try_a_look(agent):
     outbox.repeat_what_is_due()
 
     assert agent.conductor.outcomes == outcomes
+
+
+# ---- permits
+
+
+def test_the_end_of_a_migration_takes_its_permit_away_whatever_was_commanded_last(agent):
+    """A guest that died where it had arrived: the dest is observed, and gets no command after that."""
+    agent.can(Verb.OBSERVE, Result.OBSERVED, seen=DestSeen.SHUTOFF)
+    agent.permits.grant("m", GUEST)
+    agent.do(Verb.OBSERVE, 5)
+    agent.acknowledge(5)
+    assert permits(agent) == ["m"], "the migration goes on"
+
+    agent.acknowledge(6)
+    assert permits(agent) == []
+
+
+def test_a_permit_whose_end_was_never_told_goes_with_the_guests_next_migration(agent):
+    agent.can(Verb.CHECK_DEST, Result.OK)
+    agent.permits.grant("m", GUEST)
+    agent.permits.grant("another-guests", GUEST.replace("1", "2"))
+    agent.permits.grant("next", GUEST)
+    agent.do(Verb.CHECK_DEST, 7, migration="next")
+
+    assert permits(agent) == ["another-guests", "next"]
+
+
+def test_an_acknowledgement_beyond_a_floor_is_of_no_migration_that_is_known_here(agent):
+    agent.ledger.enrol((Acknowledgement(instance=GUEST, epoch=4),))
+    agent.permits.grant("m", GUEST)
+    agent.acknowledge(5)
+
+    assert permits(agent) == ["m"]
+
+
+def permits(agent):
+    return sorted(path.name for path in (agent.directory / "permits").iterdir())
