@@ -100,9 +100,13 @@ class Source:
         host, name = self._settings.host, look.snapshot.name or instance
         if not look.snapshot.exists:
             return (INSTANCE_GONE.finding(host, instance=instance),)
-        if look.snapshot.job is not JobKind.NONE or look.is_call_in_flight:
-            job = f"libvirt works on {name} already (job: {look.snapshot.job}; {look.seen})"
-            return (CHECK_FAILED.finding(host, reason=job),)
+        if look.snapshot.job is not JobKind.NONE:
+            return (CHECK_FAILED.finding(host, reason=f"libvirt works on {name} (job: {look.snapshot.job})"),)
+        if look.is_call_in_flight:
+            # Of a call whose end nobody saw, and of every guest after the ledger was lost.
+            drain = f"libvirt has answered for {self._settings.call_drain_s:.0f} s without a break"
+            reason = f"an earlier migration of {name} may still begin, until {drain}"
+            return (CHECK_FAILED.finding(host, reason=reason),)
         if look.found not in _MOVABLE:
             return (INSTANCE_NOT_RUNNING.finding(host, instance=name, power_state=look.found),)
         return ()

@@ -13,7 +13,13 @@ from common.checks import (
     STORAGE_NOT_SHARED,
     TUNNELLED_BLOCK,
 )
-from common.migration import CheckSourceArguments, DestinationFacts, DiskProbe, ObserveArguments
+from common.migration import (
+    Acknowledgement,
+    CheckSourceArguments,
+    DestinationFacts,
+    DiskProbe,
+    ObserveArguments,
+)
 from common.states import Result, SourceSeen, Verb
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import DomainState, EventKind, JobKind, Reason
@@ -107,6 +113,17 @@ def test_a_guest_that_somebody_works_on_is_refused(hosts, job):
 
     assert outcome.result is Result.REFUSED
     assert job.value in outcome.findings[0].sentence
+
+
+def test_after_the_ledger_was_lost_the_refusal_says_until_when(hosts):
+    hosts.source.core.ledger.enrol((Acknowledgement(instance=hosts.uuid, epoch=1),))
+
+    outcome = check(hosts)
+    assert outcome.result is Result.REFUSED
+    assert "may still begin, until libvirt has answered for 45 s" in outcome.findings[0].sentence
+
+    hosts.source.clock.pass_s(hosts.source.settings.call_drain_s)
+    assert check(hosts, epoch=3).result is Result.OK
 
 
 def test_a_probe_that_does_not_appear_here_refuses(hosts):
