@@ -84,6 +84,12 @@ INSTANCE_NOT_RUNNING = Check(
     sentence="{instance} is {power_state}; only a running or paused guest migrates live.",
     hint="Start it first.",
 )
+PAUSED_SINCE_ARRIVAL = Check(
+    code="paused_since_arrival",
+    sentence="{instance} is paused and has not run since it came to {host}: QEMU may abort if it is moved now, and the "
+    "guest would be lost.",
+    hint="Let it run for a moment: `virsh resume {instance}`, then `virsh suspend {instance}` on {host}.",
+)
 INSTANCE_BUSY = Check(
     code="instance_busy",
     sentence="{instance} is being moved already, by migration {migration}.",

@@ -12,6 +12,7 @@ from common.checks import (
     CHECK_FAILED,
     INSTANCE_GONE,
     INSTANCE_NOT_RUNNING,
+    PAUSED_SINCE_ARRIVAL,
     STORAGE_NOT_SHARED,
     TUNNELLED_BLOCK,
     Finding,
@@ -109,6 +110,9 @@ class Source:
             return (CHECK_FAILED.finding(host, reason=reason),)
         if look.found not in _MOVABLE:
             return (INSTANCE_NOT_RUNNING.finding(host, instance=name, power_state=look.found),)
+        if look.found is SourceSeen.PAUSED_OTHER and not self._hypervisor.has_run(instance):
+            # QEMU 7.2 dies on an assertion (block.c, bdrv_inactivate_recurse): its disks were never activated here.
+            return (PAUSED_SINCE_ARRIVAL.finding(host, instance=name),)
         return ()
 
     def _definition(self, instance: str) -> Definition | None:

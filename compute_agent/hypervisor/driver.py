@@ -207,6 +207,9 @@ class Hypervisor(Protocol):
     def observe(self, uuid: str) -> DomainSnapshot:
         """Look at a domain after a round trip to its QEMU. Raises HypervisorUnreachableError if any part is silent."""
 
+    def has_run(self, uuid: str) -> bool:
+        """Whether the guest's processors have run since its QEMU was started here. Raises DomainNotFoundError."""
+
     def job_statistics(self, uuid: str) -> JobStatistics | None:
         """The running outgoing migration; None when there is none."""
 

@@ -44,6 +44,12 @@ _PROOF_GROUP = libvirt.VIR_DOMAIN_STATS_DIRTYRATE
 _PROOF_KEY = "dirtyrate.calc_status"
 
 
+def has_run(domain: Any) -> bool:
+    """Whether any virtual processor has used any time (libvirt counts it in steps of 10 ms)."""
+    ((_, figures),) = domain.connect().domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_VCPU)
+    return any(key.startswith("vcpu.") and key.endswith(".time") and time for key, time in figures.items())
+
+
 def lookup(connection: Any, uuid: str) -> Any | None:
     """The virDomain, or None if libvirtd says that there is none."""
     try:

@@ -104,6 +104,9 @@ class LibvirtHypervisor:
             raise HypervisorUnreachableError(uri=self._uri, reason=f"QEMU of {uuid} is busy or silent")
         return snapshot
 
+    def has_run(self, uuid: str) -> bool:
+        return self._with_domain(uuid, guest.has_run)
+
     def job_statistics(self, uuid: str) -> JobStatistics | None:
         return self._if_domain(uuid, job.job_statistics)
 

@@ -66,9 +66,20 @@ def test_mark_is_on_the_arrived_guest_until_it_is_cleared(site: Site, migration:
 
 def test_paused_guest_arrives_paused_as_its_user_had_it(site: Site, migration: str) -> None:
     uuid = site.add_guest(guest_xml("web"))
+    wait_until(lambda: site.source.has_run(uuid), what="it has run")
     site.suspend(uuid)
     prepared(site, uuid, migration).issue()
     assert seen_at_dest(site, uuid) is DestSeen.PAUSED_OTHER
+    assert not site.dest.has_run(uuid)
+    site.dest.resume(uuid)
+    wait_until(lambda: site.dest.has_run(uuid), what="it runs on the dest")
+    assert site.dest.guest_facts(uuid).power_state is PowerState.RUNNING
+
+
+def test_paused_guest_is_reported_paused_where_it_came_to(site: Site, migration: str) -> None:
+    uuid = site.add_guest(guest_xml("web"))
+    site.suspend(uuid)
+    prepared(site, uuid, migration).issue()
     assert site.dest.guest_facts(uuid).power_state is PowerState.PAUSED
 
 

@@ -19,6 +19,7 @@ class FakeDomain:
     reason: Reason = Reason.OTHER
     job: JobKind = JobKind.NONE
     has_autostart: bool = False
+    has_run: bool = True  # since its QEMU was started here
     is_silent: bool = False  # its QEMU hangs
     completed: JobStatistics | None = None
     max_downtime_ms: int = 300

@@ -217,6 +217,9 @@ class FakeHypervisor:
         domain = self._domain_or_none(uuid)
         return domain_xml.migration_mark(domain.live_xml) if domain is not None and domain.live_xml else None
 
+    def has_run(self, uuid: str) -> bool:
+        return self.active_domain(uuid).has_run
+
     def observe(self, uuid: str) -> DomainSnapshot:
         domain = self._domain_or_none(uuid)
         if domain is None:
@@ -273,6 +276,7 @@ class FakeHypervisor:
         domain = self.active_domain(uuid)
         if domain.state is not DomainState.RUNNING:
             domain.state, domain.reason = DomainState.RUNNING, Reason.UNPAUSED
+            domain.has_run = True
             self.emit(EventKind.RESUMED, uuid)
 
     def destroy(self, uuid: str) -> None:

@@ -144,6 +144,7 @@ class Transfer:
             half.inactive_xml = self.request.persist_xml or self.request.dest_xml
             self.dest.emit(EventKind.DEFINED, self.uuid)
         half.state = DomainState.PAUSED if was_paused else DomainState.RUNNING
+        half.has_run = not was_paused
         half.reason = Reason.USER if was_paused else Reason.MIGRATED
         self.dest.emit(EventKind.SUSPENDED if was_paused else EventKind.RESUMED, self.uuid)
 

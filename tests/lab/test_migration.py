@@ -147,8 +147,16 @@ def test_a_paused_guest_stays_paused(lab: Lab, guest: tuple[str, str]) -> None:
 
     assert shown["status"] == "completed"
     assert lab.virsh("compute2", "domstate", "--reason", name).startswith("paused")
+    refused = lab.limosa("live-migration", name, "compute1", check=False)
+    assert (refused.returncode, "has not run since it came to compute2" in refused.stderr) == (4, True)
     lab.virsh("compute2", "resume", name)
     observer.assert_one_guest(lab, name, host="compute2", boot_id=boot_id)
+
+    lab.virsh("compute2", "suspend", name)
+    observer.wait_until(lambda: listed(lab)[name]["power_state"] == "paused", what="the pause is reported")
+    assert observer.migrate(lab, name, "compute1")["status"] == "completed"
+    lab.virsh("compute1", "resume", name)
+    observer.assert_one_guest(lab, name, host="compute1", boot_id=boot_id)
 
 
 def test_without_a_host_the_conductor_chooses_one(lab: Lab, guest: tuple[str, str]) -> None:

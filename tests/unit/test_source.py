@@ -10,6 +10,7 @@ from common.checks import (
     CHECK_FAILED,
     INSTANCE_GONE,
     INSTANCE_NOT_RUNNING,
+    PAUSED_SINCE_ARRIVAL,
     STORAGE_NOT_SHARED,
     TUNNELLED_BLOCK,
 )
@@ -113,6 +114,17 @@ def test_a_guest_that_somebody_works_on_is_refused(hosts, job):
 
     assert outcome.result is Result.REFUSED
     assert job.value in outcome.findings[0].sentence
+
+
+def test_a_guest_that_came_paused_and_has_not_run_since_is_refused(hosts):
+    domain(hosts).state, domain(hosts).reason = DomainState.PAUSED, Reason.USER
+    assert check(hosts).result is Result.OK
+
+    domain(hosts).has_run = False
+    outcome = check(hosts, epoch=3)
+
+    assert outcome.result is Result.REFUSED
+    assert [finding.code for finding in outcome.findings] == [PAUSED_SINCE_ARRIVAL.code]
 
 
 def test_after_the_ledger_was_lost_the_refusal_says_until_when(hosts):
