@@ -20,14 +20,15 @@ def configured_backend(argv: Sequence[str]) -> Backend:
     This is needed before the configuration can be read properly (oslo.config imports what is to be patched), so it
     looks into the files by itself. `config.validate` compares afterwards. An unknown word is left to that, too.
     """
-    word = os.environ.get(BACKEND_VARIABLE) or _word_in_files(_config_files(argv))
+    word = os.environ.get(BACKEND_VARIABLE) or _word_in_files(config_files(argv))
     return Backend(word) if word in set(Backend) else Backend.EVENTLET
 
 
-def _config_files(argv: Sequence[str]) -> list[str]:
+def config_files(argv: Sequence[str]) -> list[str]:
+    """The files that the command line names, or the one of /etc."""
     files = [
         argument.partition("=")[2] or following
-        for argument, following in zip(argv, [*argv[1:], ""], strict=True)
+        for argument, following in zip(argv, [*argv, ""][1:], strict=True)
         if argument.partition("=")[0] == "--config-file"
     ]
     return files or [CONFIG_PATH]

@@ -10,14 +10,15 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 
 from oslo_config import cfg, generator
 
 from common import migration_flags, rpc
-from common.backend import BACKEND_VARIABLE, CONFIG_PATH
+from common.backend import BACKEND_VARIABLE, CONFIG_PATH, config_files
 from common.concurrency import backend
-from common.errors import ConfigurationError
+from common.errors import ConfigurationError, describe_os_error
 from common.options import GROUPS
 
 CONF = cfg.CONF  # the global one: oslo.messaging reads some of its options only there
@@ -27,6 +28,10 @@ SERVICE_DOWN_HEARTBEATS_MIN = 2
 # A name or an address, and nothing that could add to a URI that it is put into.
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _SCHEME = re.compile(r"[a-z][a-z0-9]{0,15}")
+# oslo.config's own words about a value, with the repr of an object of its.
+_BAD_VALUE = re.compile(
+    r"Value for option \S+ from LocationInfo\(.*detail='(?P<where>.*?)'\) is not valid: (?P<why>.*)"
+)
 
 
 class Service(StrEnum):
@@ -47,22 +52,46 @@ PROGRAMS = {
 def load(argv: Sequence[str], service: str) -> cfg.ConfigOpts:
     """Read the files (`--config-file PATH`, or /etc/limosa/limosa.conf) and validate; raises ConfigurationError."""
     register_options(CONF)
+    program = PROGRAMS[Service(service)]
     try:
         CONF(
             list(argv),
             project="limosa",
-            prog=PROGRAMS[Service(service)],
-            default_config_files=[CONFIG_PATH] if os.access(CONFIG_PATH, os.R_OK) else [],
+            prog=program,
+            version=f"{program} {version('limosa')}",
+            default_config_files=_default_files(),
             default_config_dirs=[],
         )
-    except cfg.ConfigFilesNotFoundError as error:
-        raise ConfigurationError(
-            group="DEFAULT", option="--config-file", reason=f"{', '.join(error.config_files)} cannot be found"
-        ) from error
-    except cfg.Error as error:
-        raise ConfigurationError(group="DEFAULT", option="--config-file", reason=str(error)) from error
+    except (cfg.Error, OSError, UnicodeDecodeError) as error:
+        reason = _why_not_read(error, config_files(argv))
+        raise ConfigurationError(group="DEFAULT", option="--config-file", reason=reason) from error
     validate(CONF, service)
     return CONF
+
+
+def _default_files() -> list[str]:
+    """Also one that we may not read: without a word about it, we would run with the defaults."""
+    try:
+        Path(CONFIG_PATH).stat()
+    except FileNotFoundError:
+        return []
+    except OSError:
+        pass  # told when it is opened
+    return [CONFIG_PATH]
+
+
+def _why_not_read(error: Exception, paths: Sequence[str]) -> str:
+    match error:
+        case cfg.ConfigFilesNotFoundError():
+            return f"{', '.join(error.config_files)} cannot be found"
+        case cfg.ConfigFilesPermissionDeniedError():
+            return f"{', '.join(error.config_files)} may not be read by this user"
+        case UnicodeDecodeError():
+            return f"{', '.join(paths)} cannot be read as UTF-8: {error.reason} at byte {error.start}"
+        case OSError():
+            return describe_os_error(error)
+        case _:
+            return str(error)
 
 
 def register_options(conf: cfg.ConfigOpts) -> None:
@@ -95,6 +124,8 @@ def _problems(conf: cfg.ConfigOpts, service: Service) -> Iterator[tuple[str, str
     if not Path(conf.state_path).is_absolute():
         yield "DEFAULT", "state_path", f"{conf.state_path!r} is no absolute path"
     is_service = service is not Service.CLIENT
+    if not is_service and not conf.config_file and _is_default(conf, "transport_url"):
+        yield "DEFAULT", "transport_url", f"it is not set, and {CONFIG_PATH} is missing"
     if is_service and not os.environ.get(BACKEND_VARIABLE) and conf.concurrency_backend != backend():
         reason = f"the service runs with {backend()}: set it in /etc/limosa/limosa.conf or a --config-file"
         yield "DEFAULT", "concurrency_backend", reason
@@ -119,19 +150,39 @@ def _libvirt_problems(conf: cfg.ConfigOpts) -> Iterator[tuple[str, str, str]]:
 
 def _read_every_value(conf: cfg.ConfigOpts) -> None:
     """oslo.config converts a value when it is used first; a wrong one must not wait for that."""
-    for group, option in ((group, option) for group, options in GROUPS.items() for option in options):
+    every = ((group, option) for group, names in _known_options().items() for option in sorted(names))
+    for group, option in every:
         try:
-            conf[group][option.dest] if group else conf[option.dest]
-        except cfg.ConfigFileValueError as error:
-            reason = str(error)
-            raise ConfigurationError(group=group or "DEFAULT", option=option.name, reason=reason) from error
+            conf[option] if group == "DEFAULT" else conf[group][option]
+        except cfg.Error as error:
+            raise ConfigurationError(group=group, option=option, reason=_why_no_value(error)) from error
+
+
+def _why_no_value(error: cfg.Error) -> str:
+    found = _BAD_VALUE.fullmatch(str(error))
+    if found is not None:
+        return f"{found['why']} ({found['where']})"
+    if isinstance(error, cfg.TemplateSubstitutionError | cfg.NoSuchOptError):  # the latter hides the former
+        return "$ stands before the name of another option; write $$ for the sign itself"
+    return str(error)
+
+
+def _is_default(conf: cfg.ConfigOpts, option: str) -> bool:
+    location = conf.get_location(option)
+    return location is None or location.location in (cfg.Locations.opt_default, cfg.Locations.set_default)
+
+
+def _known_options() -> dict[str, set[str]]:
+    """Ours and oslo.messaging's, by group."""
+    known = {group or "DEFAULT": {option.dest for option in options} for group, options in GROUPS.items()}
+    for group, names in rpc.option_names().items():
+        known.setdefault(group, set()).update(names)
+    return known
 
 
 def _refuse_unknown_options(conf: cfg.ConfigOpts) -> None:
     """An option that is misspelt would silently have its default. Groups of other programs are not ours to judge."""
-    known = {group or "DEFAULT": {option.dest for option in options} for group, options in GROUPS.items()}
-    for group, names in rpc.option_names().items():
-        known.setdefault(group, set()).update(names)
+    known = _known_options()
     for path in conf.config_file or []:
         sections: dict[str, dict[str, list[str]]] = {}
         cfg.ConfigParser(path, sections).parse()

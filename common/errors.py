@@ -20,12 +20,16 @@ class LimosaError(Exception):
     def __init__(self, *, findings: tuple[Finding, ...] = (), **fields: object) -> None:
         self.fields = {name: str(value) for name, value in fields.items()}
         self.findings = findings
-        super().__init__(self.message.format_map(self.fields))
+        super().__init__(self.message.format_map(self._words()))
 
     @property
     def advice(self) -> str:
         """What the reader can do about it; empty where nothing is known."""
         return self.hint.format_map(self.fields)
+
+    def _words(self) -> dict[str, str]:
+        """What fills the message: the fields, and what a class makes of them."""
+        return self.fields
 
     @classmethod
     def by_code(
@@ -49,11 +53,15 @@ class UnknownRemoteError(LimosaError):
 
 
 class ConfigurationError(LimosaError):
-    """An option has a value that cannot work; the service does not start."""
+    """An option has a value that cannot work; nothing is started."""
 
-    message = "[{group}]{option}: {reason}"
-    hint = "Correct the option in the configuration file and start the service again."
+    message = "[{group}]{option}: {reason}{stop}"
+    hint = "Correct the configuration and try again."
     exit_code = 2
+
+    def _words(self) -> dict[str, str]:
+        # Reasons come from libraries, too, and end as they please.
+        return {**self.fields, "stop": "" if self.fields["reason"].endswith((".", "?", "!")) else "."}
 
 
 class ServiceUnreachableError(LimosaError):
@@ -87,8 +95,11 @@ class MigrationNotFoundError(LimosaError):
 class RefusedError(LimosaError):
     """Checks refuse; `findings` carries every reason."""
 
-    message = "{instance} was not moved: {count} finding(s) against it."
+    message = "{instance} was not moved: {count} {noun} against it."
     exit_code = 4
+
+    def _words(self) -> dict[str, str]:
+        return {**self.fields, "noun": "finding" if self.fields["count"] == "1" else "findings"}
 
 
 class AbortRefusedError(LimosaError):
@@ -119,3 +130,8 @@ def describe(error: BaseException) -> str:
         if text
         else type(error).__name__
     )
+
+
+def describe_os_error(error: OSError) -> str:
+    """`/var/lib/limosa: Permission denied`, without Python's number of it."""
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)

@@ -49,6 +49,7 @@ STUCK_MAX = (
     8  # sendings given up that have not ended: with so many the broker is away, and more would pile up
 )
 STOP_TIMEOUT_S = 10.0
+CAUSES_MAX = 10  # how deep a refusal may be wrapped
 
 # What differs from oslo.messaging's own defaults; an operator's file still has the last word.
 DEFAULTS: dict[str | None, dict[str, Any]] = {
@@ -111,11 +112,25 @@ class BusError(LimosaError):
     hint = "Look whether RabbitMQ runs and whether transport_url is right."
 
 
-class BusRefusedError(LimosaError):
-    """The broker is there and does not let us in: waiting will not help."""
+class BusRefusedError(ServiceUnreachableError):
+    """The broker is there and does not let us in: waiting will not help who starts.
+
+    Whoever is at work already (a migration under way, while somebody changes the password) waits as for any conductor
+    that does not answer, and so need not know this one.
+    """
 
     message = "The message bus {bus} refuses us: {reason}"
     hint = "Look at the user, password and virtual host in transport_url, and at the log of RabbitMQ."
+
+    @classmethod
+    def found_in(cls, error: BaseException, *, bus: str) -> "BusRefusedError | None":
+        """The refusal behind what a library raised, if there is one: some of them wrap it into their own."""
+        cause: BaseException | None = error
+        for _ in range(CAUSES_MAX):
+            if isinstance(cause, amqp.exceptions.AccessRefused | amqp.exceptions.NotAllowed):
+                return cls(bus=bus, reason=log.mask(cause.reply_text or str(cause)))
+            cause = cause and (cause.__cause__ or cause.__context__)
+        return None
 
 
 class Bus:
@@ -202,7 +217,10 @@ class Client:
         self._server = server
 
     def call(self, method: str, *arguments: object, kind: type[T], timeout_s: float | None = None) -> T:
-        """The method's result, as `kind`; raises what the method raised, or ServiceUnreachableError."""
+        """The method's result, as `kind`; raises what the method raised, or ServiceUnreachableError.
+
+        Of the latter BusRefusedError comes at once.
+        """
         timeout_s = timeout_s or float(self._bus.conf.rpc_response_timeout)
         sealed = self._seal(method, arguments)
         sender = self._bus.sender(self._interface.topic, self._server, timeout_s)
@@ -211,6 +229,9 @@ class Client:
         except oslo_messaging.RemoteError as error:  # what serves this topic is not ours
             raise InternalError(service=self._interface.name, request_id=sealed["request_id"]) from error
         except DELIVERY_FAILURES as error:
+            refusal = BusRefusedError.found_in(error, bus=self._bus.name)
+            if refusal is not None:
+                raise refusal from error
             raise ServiceUnreachableError(timeout_s=f"{timeout_s:g}", bus=self._bus.name) from error
         return decode_reply(unseal(reply, interface=self._interface), self._interface, kind)
 

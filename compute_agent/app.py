@@ -6,11 +6,12 @@ from common import agent_api, concurrency, conductor_api
 from common.conductor_api import ConductorAPI
 from common.errors import ServiceUnreachableError
 from common.migration import Acknowledgement
-from common.rpc import Bus, Server
+from common.rpc import Bus, BusRefusedError, Server
 from compute_agent.core import Core
 from compute_agent.discovery import Discovery
 from compute_agent.endpoint import AgentEndpoint
 from compute_agent.hypervisor.driver import Hypervisor
+from compute_agent.ledger import unusable
 from compute_agent.settings import Settings
 
 # A conductor that starts beside us has no queue yet, and a call to it is lost: ask again soon, then with more patience.
@@ -26,11 +27,17 @@ class Agent:
     """One host's agent."""
 
     def __init__(self, settings: Settings, bus: Bus, hypervisor: Hypervisor) -> None:
-        """Open the ledger; raises LedgerInUseError. Nothing is received or sent before `start`."""
+        """Open the ledger; raises LedgerInUseError, or ConfigurationError for a state_path that cannot work.
+
+        Nothing is received or sent before `start`.
+        """
         self._settings = settings
         self._bus = bus
         conductor = ConductorAPI(bus)
-        self.core = Core(settings, conductor, hypervisor)
+        try:
+            self.core = Core(settings, conductor, hypervisor)
+        except OSError as error:  # all that it opens stands below state_path
+            raise unusable(error) from error
         self._discovery = Discovery(hypervisor, conductor, settings)
         self._server: Server | None = None
         self._repeating: list[concurrency.Repeating] = []
@@ -84,6 +91,8 @@ class Agent:
                 floors = client.call(
                     "ledger_floor", self._settings.host, kind=tuple[Acknowledgement, ...], timeout_s=timeout_s
                 )
+            except BusRefusedError:
+                raise  # as of the server's start: waiting will not help
             except ServiceUnreachableError:
                 LOG.warning("the ledger is new, and no conductor has told yet what is old: asking again")
                 timeout_s = min(2 * timeout_s, ENROL_TIMEOUT_MAX_S)

@@ -9,12 +9,21 @@ from pathlib import Path
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
+PASSABLE_DIRECTORY = 0o711  # the conductor's own may stand below it, with another owner
 TEMPORARY_SUFFIX = ".tmp"
 
 
+def make_state_directory(path: Path) -> None:
+    """The directory that all others stand in. Raises FileNotFoundError where its parent is missing.
+
+    A path that is mistyped, or a disk that is not mounted, must not become a state that is new and empty.
+    """
+    path.mkdir(mode=PASSABLE_DIRECTORY, exist_ok=True)
+
+
 def make_directory(path: Path) -> None:
-    """The directory, for root only; what is in it after a crash of a write is removed."""
-    path.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    """A directory in that, for root only; what is in it after a crash of a write is removed."""
+    path.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
     for leftover in path.glob(f"*{TEMPORARY_SUFFIX}"):
         leftover.unlink(missing_ok=True)
 

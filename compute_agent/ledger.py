@@ -8,14 +8,17 @@ Entries are never removed: one small file for each guest that was ever commanded
 an old command. The rules by which an entry changes are `compute_agent.acceptance`.
 """
 
+import errno
 import fcntl
 import json
 import os
 import re
+import socket
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from common.errors import ConfigurationError, LimosaError, describe_os_error
 from common.migration import Acknowledgement
 from common.wire import WireError, from_primitive, to_primitive
 from compute_agent import durable
@@ -24,7 +27,32 @@ from compute_agent.errors import InvalidCommandError, LedgerCorruptError, Ledger
 
 DIRECTORY = "ledger"
 FORMAT = 1
+HOST_ADDRESS_MAX_BYTES = 107  # unix(7): sun_path, of which the kernel wants one for itself
 _ENTRY_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
+
+
+class HostTakenError(LimosaError):
+    message = "Another compute agent runs on {host} already."
+    hint = "One agent runs on a host, whatever its state_path: stop the other one."
+    exit_code = 2
+
+
+def claim_host(host: str) -> socket.socket:
+    """Be the host's only agent until it is closed, or the process ends; raises HostTakenError.
+
+    The ledger's lock does not do: it keeps no agent with another state_path away, and with two ledgers neither one's
+    fence stops the other's calls. This one is an address in Linux's abstract namespace, which leaves no file behind.
+    That namespace is of the network namespace, so that each host of a lab has its own.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        claim.bind(f"\0limosa-compute-agent-{host}".encode()[:HOST_ADDRESS_MAX_BYTES])
+    except OSError as error:
+        claim.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise HostTakenError(host=host) from error
+    return claim
 
 
 class Page:
@@ -81,10 +109,20 @@ class Ledger:
 
     @classmethod
     def open(cls, state_path: Path) -> "Ledger":
-        """Read all of it. Raises LedgerInUseError while another agent lives on the same directory."""
+        """Read all of it. Raises LedgerInUseError while another agent lives on the same directory.
+
+        Raises ConfigurationError where it cannot be kept: no such place, no permission, a disk that is full.
+        """
         directory = state_path / DIRECTORY
-        durable.make_directory(directory)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, durable.PRIVATE_FILE)
+        try:
+            durable.make_state_directory(state_path)
+            durable.make_directory(directory)
+            descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, durable.PRIVATE_FILE)
+        except FileNotFoundError as error:
+            reason = f"the directory {state_path.parent} does not exist"
+            raise ConfigurationError(group="DEFAULT", option="state_path", reason=reason) from error
+        except OSError as error:
+            raise unusable(error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -154,6 +192,11 @@ class Ledger:
     @property
     def _marker(self) -> Path:
         return self._directory / "enrolled"
+
+
+def unusable(error: OSError) -> ConfigurationError:
+    """What is wrong with state_path, of which at most the last directory is made."""
+    return ConfigurationError(group="DEFAULT", option="state_path", reason=describe_os_error(error))
 
 
 def _readable(page: Page) -> Entry | None:

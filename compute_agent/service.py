@@ -18,18 +18,21 @@ def main() -> int:
     from common.rpc import Bus
     from compute_agent.app import Agent
     from compute_agent.hypervisor.libvirt_hypervisor import LibvirtHypervisor
+    from compute_agent.ledger import claim_host
     from compute_agent.settings import Settings
 
     log.setup("INFO")
     try:
         conf = config.load(argv, service="agent")
         log.setup(conf.log_level)
+        claim = claim_host(conf.host)
         hypervisor = LibvirtHypervisor(conf.libvirt.connection_uri, timeout_s=conf.agent.libvirt_timeout_s)
         agent = Agent(Settings.read(conf), Bus(conf), hypervisor)
     except LimosaError as error:
         LOG.error("cannot start: %s %s", error, error.advice)
         return error.exit_code
-    return service.run(agent.start, agent.stop)
+    with claim:
+        return service.run(agent.start, agent.stop)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ SQLite serves one conductor process: write-ahead log, every commit on disk befor
 import fcntl
 import logging
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
+from common import log
 from common.concurrency import sleep
-from common.errors import ConfigurationError, ConflictError
+from common.errors import ConfigurationError, ConflictError, describe_os_error
 from conductor.db import schema
 
 BUSY_TIMEOUT_MS = 5_000  # for a backup, or somebody's sqlite3 shell; our own writers queue on a lock
@@ -51,10 +53,9 @@ class Database:
         if url.get_backend_name() == "sqlite":
             self._lock_fd = _lock_against_others(url)
             self._turn = threading.Lock()
-            self._engine = _sqlite_engine(url)
-        else:
-            self._engine = create_engine(url, pool_pre_ping=True)
+        self._engine = _engine(url)
         self._writing_engine = self._engine.execution_options(is_writing=True)
+        _try_to_write(self._writing_engine)
         schema.upgrade(self._writing_engine)
 
     @contextmanager
@@ -98,31 +99,47 @@ def _parsed(connection: str) -> URL:
     try:
         url = make_url(connection)
     except ArgumentError as error:
-        raise ConfigurationError(group="database", option="connection", reason=str(error)) from error
+        raise _unusable(str(error)) from error
+    except ValueError as error:
+        raise _unusable("its port is no number") from error
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise ConfigurationError(
-            group="database",
-            option="connection",
-            reason="SQLite needs a file: what is decided must outlive us",
-        )
+        raise _unusable("SQLite needs a file: what is decided must outlive us")
     return url
 
 
 def _lock_against_others(url: URL) -> int:
-    """Hold an exclusive lock beside the file for as long as the process lives."""
+    """Hold an exclusive lock beside the file for as long as the process lives.
+
+    The directory must be there: one that is mistyped, or not mounted, would give an empty database.
+    """
     path = Path(f"{url.database}.lock")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError as error:
+        raise _unusable(f"the directory {path.parent} does not exist") from error
     except OSError as error:
-        raise ConfigurationError(group="database", option="connection", reason=str(error)) from error
+        raise _unusable(describe_os_error(error)) from error
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(lock_fd)
         reason = f"another conductor uses {url.database}; SQLite serves only one"
-        raise ConfigurationError(group="database", option="connection", reason=reason) from error
+        raise _unusable(reason) from error
     return lock_fd
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        return (
+            _sqlite_engine(url)
+            if url.get_backend_name() == "sqlite"
+            else create_engine(url, pool_pre_ping=True)
+        )
+    except ArgumentError as error:  # of a dialect that SQLAlchemy has not
+        raise _unusable(str(error)) from error
+    except ImportError as error:
+        reason = f"the driver {error.name} is not installed; limosa[mysql] or limosa[postgresql] brings one"
+        raise _unusable(reason) from error
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -135,6 +152,21 @@ def _sqlite_engine(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _try_to_write(engine: Engine) -> None:
+    """Raise ConfigurationError where no transaction can begin: no database, no permission, nobody there."""
+    try:
+        with engine.begin():
+            pass
+    except DBAPIError as error:
+        raise _unusable(str(error.orig)) from error
+    except sqlite3.Error as error:  # of _prepare_connection, which speaks to the driver itself
+        raise _unusable(str(error)) from error
+
+
+def _unusable(reason: str) -> ConfigurationError:
+    return ConfigurationError(group="database", option="connection", reason=log.mask(reason))
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:

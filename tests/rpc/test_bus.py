@@ -1,7 +1,10 @@
 """Calls and casts over oslo.messaging's fake transport: both ends of ours, no broker."""
 
+import contextlib
 import json
 import logging
+import socketserver
+import struct
 import threading
 import time
 from collections import Counter
@@ -19,7 +22,7 @@ from common.dispatch import Dispatcher, InternalError, MessageExpiredError, Meth
 from common.envelope import Interface, seal
 from common.errors import ConfigurationError, InstanceNotFoundError, RefusedError, ServiceUnreachableError
 from common.migration import Acknowledgement, Command, Outcome, RollbackArguments
-from common.rpc import Bus, BusError
+from common.rpc import Bus, BusError, BusRefusedError
 from common.states import Result, Verb
 from common.views import LiveMigrationRequest, MigrationView
 from common.wire import WireError
@@ -328,6 +331,53 @@ def test_a_transport_url_that_is_none_is_a_configuration_error(make_bus, url):
 def orphan(make_bus):
     """A bus whose broker refuses connections: a port of this machine that nobody listens on."""
     return make_bus("rabbit://limosa:s3cret@127.0.0.1:1/")
+
+
+@pytest.fixture
+def strict_broker():
+    """The port of a broker that closes each connection as RabbitMQ does for a wrong password."""
+
+    class Refusal(socketserver.BaseRequestHandler):
+        def handle(self):
+            capabilities = field(b"authentication_failure_close", b"t", b"\1")
+            properties = long_string(field(b"capabilities", b"F", long_string(capabilities)))
+            text = b"ACCESS_REFUSED - Login was refused"
+            with contextlib.suppress(OSError):
+                self.request.recv(8)  # AMQP 0.0.9.1
+                self._method(10, b"\0\x09" + properties + long_string(b"PLAIN") + long_string(b"en_US"))
+                self.request.recv(4096)
+                self._method(50, struct.pack("!HB", 403, len(text)) + text + bytes(4))
+                self.request.recv(4096)
+
+        def _method(self, number: int, arguments: bytes) -> None:
+            payload = struct.pack("!HH", 10, number) + arguments  # class connection: 10 start, 50 close
+            self.request.sendall(struct.pack("!BHI", 1, 0, len(payload)) + payload + b"\xce")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def field(name: bytes, kind: bytes, value: bytes) -> bytes:
+    """One field of an AMQP table."""
+    return bytes([len(name)]) + name + kind + value
+
+
+def long_string(value: bytes) -> bytes:
+    return struct.pack("!I", len(value)) + value
+
+
+def test_a_call_with_a_wrong_password_ends_at_once_and_says_so(make_bus, strict_broker):
+    bus = make_bus(f"rabbit://limosa:s3cret@127.0.0.1:{strict_broker}/")
+    started = time.monotonic()
+    with pytest.raises(BusRefusedError, match="refuses us: ACCESS_REFUSED - Login was refused") as caught:
+        bus.client(CONDUCTOR).call("list_instances", kind=str, timeout_s=30)
+    assert time.monotonic() - started < WAIT_S
+    assert "s3cret" not in str(caught.value)
+    bus.close()
 
 
 def test_a_cast_without_a_broker_fails_promptly_and_keeps_the_password(orphan):

@@ -103,7 +103,7 @@ def test_exit_2_a_configuration_that_cannot_work():
 
     ended = limosa.Run(connect, "list")
     assert ended.code == ExitCode.USAGE
-    assert ended.stderr.startswith("[DEFAULT]transport_url: is empty\n")
+    assert ended.stderr.startswith("[DEFAULT]transport_url: is empty.\n")
 
 
 @pytest.mark.parametrize("argv", [["show", "web9"], ["migration", "show", "x"], ["migration", "log", "x"],
@@ -121,7 +121,7 @@ def test_exit_4_refused_at_once_with_every_finding_and_hint():
     assert ended.code == ExitCode.REFUSED
     assert ended.stdout == ""
     assert ended.stderr.splitlines() == [
-        "web1 was not moved: 2 finding(s) against it.",
+        "web1 was not moved: 2 findings against it.",
         "- compute2: web1 needs 96 MiB of memory; compute2 has 12 MiB free for guests. [memory_short]",
         "    Choose another host or free memory there (total 512 MiB, ratio 1.0, reserved 400 MiB).",
         "- web1 runs on compute2 already. [dest_is_source]",

@@ -241,6 +241,12 @@ def test_only_concurrency_imports_eventlet():
     assert importers == ["common/concurrency.py"]
 
 
+def test_a_service_without_arguments_has_the_default_backend(monkeypatch, tmp_path):
+    monkeypatch.delenv(backend.BACKEND_VARIABLE, raising=False)
+    monkeypatch.setattr(backend, "CONFIG_PATH", str(tmp_path / "nowhere.conf"))
+    assert backend.configured_backend([]) == "eventlet"
+
+
 @pytest.mark.parametrize(
     ("environment", "file", "expected"),
     [

@@ -1,6 +1,8 @@
 """The configuration: Nova's words, their limits, and refusals that name option and reason."""
 
 import itertools
+import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from common import config, migration_flags
 from common.errors import ConfigurationError
 
 SAMPLE = Path(__file__).parents[2] / "etc/limosa/limosa.conf.sample"
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -181,6 +184,73 @@ def test_a_file_that_is_not_there_or_cannot_be_parsed_is_named(load, tmp_path):
     with pytest.raises(ConfigurationError, match=r"nowhere\.conf"):
         config.load(["--config-file", str(tmp_path / "nowhere.conf")], "agent")
     assert "limosa-" in str(refusal(load, "[libvirt\nx"))
+
+
+@pytest.mark.parametrize(
+    ("text", "group", "option", "reason"),
+    [
+        ("[oslo_messaging_rabbit]\nheartbeat_rate = x", "oslo_messaging_rabbit", "heartbeat_rate", "'x'"),
+        ("[DEFAULT]\nreport_interval = soon", "DEFAULT", "report_interval", "'soon'"),
+        ("[DEFAULT]\ntransport_url = rabbit://a:$b@h/", "DEFAULT", "transport_url", "write $$"),
+    ],
+)
+def test_a_bad_value_is_told_in_a_sentence_whosever_option_it_is(load, text, group, option, reason):
+    error = refusal(load, text)
+    assert (error.fields["group"], error.fields["option"]) == (group, option)
+    assert reason in str(error)
+    assert "LocationInfo" not in str(error)
+
+
+def test_a_bad_value_of_the_environment_names_its_variable(load, monkeypatch):
+    monkeypatch.setenv("OS_DEFAULT__REPORT_INTERVAL", "soon")
+    assert "(OS_DEFAULT__REPORT_INTERVAL)" in str(refusal(load, ""))
+
+
+def test_a_file_that_is_no_text_or_a_directory_is_refused(load, tmp_path):
+    path = tmp_path / "latin.conf"
+    path.write_bytes(b"[DEFAULT]\nhost = caf\xe9\n")
+    with pytest.raises(ConfigurationError, match=r"latin\.conf cannot be read as UTF-8"):
+        config.load(["--config-file", str(path)], "agent")
+    with pytest.raises(ConfigurationError, match=f"--config-file: {tmp_path}: Is a directory"):
+        config.load([f"--config-file={tmp_path}"], "agent")
+
+
+@pytest.fixture
+def unprivileged():
+    """Root may read everything: be nobody for the test."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    yield
+    os.seteuid(user)
+
+
+def test_the_file_of_etc_that_may_not_be_read_is_not_passed_over(load, tmp_path, monkeypatch, request):
+    path = tmp_path / "limosa.conf"
+    path.write_text("")
+    path.chmod(0)
+    monkeypatch.setattr(config, "CONFIG_PATH", str(path))
+    request.getfixturevalue("unprivileged")
+    with pytest.raises(ConfigurationError, match=r"limosa\.conf may not be read by this user"):
+        config.load([], "client")
+
+
+def test_a_client_without_any_configuration_says_what_is_missing(load, tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "limosa.conf"))
+    with pytest.raises(
+        ConfigurationError, match=r"transport_url: it is not set, and .*limosa\.conf is missing"
+    ):
+        config.load([], "client")
+    monkeypatch.setenv("OS_DEFAULT__TRANSPORT_URL", "rabbit://limosa@mq1/")
+    assert config.load([], "client").transport_url == "rabbit://limosa@mq1/"
+
+
+@pytest.mark.parametrize("service", ["conductor", "agent"])
+def test_a_service_tells_its_version(load, service, capsys):
+    with pytest.raises(SystemExit) as ended:
+        config.load(["--version"], service)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{config.PROGRAMS[service]} {version('limosa')}\n"
 
 
 def test_a_backend_that_the_service_was_not_started_with_is_refused(load, monkeypatch):

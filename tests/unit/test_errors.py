@@ -9,6 +9,7 @@ from common.errors import (
     RefusedError,
     UnknownRemoteError,
     describe,
+    describe_os_error,
 )
 
 
@@ -18,8 +19,25 @@ def all_errors(kind: type[LimosaError] = LimosaError) -> list[type[LimosaError]]
 
 def test_an_error_is_a_sentence_with_its_fields():
     error = ConfigurationError(group="libvirt", option="live_migration_flag", reason="no")
-    assert str(error) == "[libvirt]live_migration_flag: no"
+    assert str(error) == "[libvirt]live_migration_flag: no."
     assert error.exit_code == 2
+
+
+@pytest.mark.parametrize("reason", ["did you mean host?", "It ends by itself."])
+def test_a_reason_that_ends_by_itself_gets_no_second_full_stop(reason):
+    error = ConfigurationError(group="DEFAULT", option="host", reason=reason)
+    assert str(error) == f"[DEFAULT]host: {reason}"
+
+
+@pytest.mark.parametrize(("count", "counted"), [(0, "0 findings"), (1, "1 finding"), (2, "2 findings")])
+def test_findings_are_counted_in_the_right_number(count, counted):
+    assert str(RefusedError(instance="web1", count=count)) == f"web1 was not moved: {counted} against it."
+
+
+def test_an_os_error_is_told_without_its_number(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        (tmp_path / "x").read_text()
+    assert describe_os_error(caught.value) == f"{tmp_path}/x: No such file or directory"
 
 
 def test_a_missing_field_is_a_bug_and_shows_at_once():

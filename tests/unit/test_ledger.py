@@ -5,13 +5,14 @@ import stat
 
 import pytest
 
+from common.errors import ConfigurationError
 from common.migration import Acknowledgement, Command, Outcome
 from common.states import Result, Verb
 from compute_agent import durable
 from compute_agent.acceptance import Entry, accept
 from compute_agent.definition_records import DefinitionRecord, DefinitionRecords
 from compute_agent.errors import InvalidCommandError, LedgerCorruptError, LedgerInUseError
-from compute_agent.ledger import Ledger
+from compute_agent.ledger import HostTakenError, Ledger, claim_host
 
 GUEST = "1f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
 OTHER = "2f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
@@ -83,6 +84,39 @@ def test_a_second_agent_on_the_same_directory_does_not_start(reopen, tmp_path):
 
     assert str(tmp_path) in str(raised.value)
     assert raised.value.exit_code == 2
+
+
+def test_only_the_last_directory_of_state_path_is_made(tmp_path):
+    Ledger.open(tmp_path / "limosa").close()
+
+    with pytest.raises(
+        ConfigurationError, match=rf"\[DEFAULT\]state_path: .*{tmp_path}/limsoa does not exist"
+    ):
+        Ledger.open(tmp_path / "limsoa" / "state")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["limosa"]
+
+
+def test_a_state_path_that_cannot_be_used_names_its_option(tmp_path):
+    (tmp_path / "ledger").write_text("a file where a directory belongs")
+
+    with pytest.raises(ConfigurationError, match=rf"\[DEFAULT\]state_path: {tmp_path}/ledger: ") as raised:
+        Ledger.open(tmp_path)
+
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("domain", ["", ".example.com" * 20])
+def test_a_host_has_one_agent_whatever_its_state_path(domain):
+    host = f"host-{os.getpid()}{domain}"
+    claim = claim_host(host)
+
+    with claim_host(f"other-{host}"), pytest.raises(HostTakenError, match=host) as raised:
+        claim_host(host)
+    claim.close()
+
+    assert raised.value.exit_code == 2
+    claim_host(host).close()
 
 
 def test_an_entry_is_on_the_disk_before_it_has_its_name_and_its_name_before_write_returns(

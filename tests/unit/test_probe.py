@@ -10,6 +10,7 @@ import pytest
 from common.checks import DISK_NOT_PROVABLE, STORAGE_NOT_SHARED
 from compute_agent import probes as probes_module
 from compute_agent import storage
+from compute_agent.durable import make_state_directory
 from compute_agent.errors import StorageSilentError
 from compute_agent.probes import PROBE_MAX_AGE_S, Probes
 from compute_agent.storage.driver import Disk
@@ -26,6 +27,7 @@ def images(tmp_path):
 
 @pytest.fixture
 def probes(tmp_path):
+    make_state_directory(tmp_path / "state")
     return Probes(tmp_path / "state", host="compute2")
 
 

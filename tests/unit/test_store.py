@@ -1,5 +1,6 @@
 """The database: its schema, its locks, compare and swap, claims."""
 
+import sys
 import threading
 from dataclasses import replace
 
@@ -102,6 +103,46 @@ def test_a_second_conductor_on_the_same_file_is_refused(url, database):
 def test_a_connection_that_cannot_work_names_its_option(connection):
     with pytest.raises(ConfigurationError, match=r"\[database\]connection"):
         Database(connection)
+
+
+@pytest.mark.parametrize(
+    ("connection", "reason"),
+    [
+        ("moonbase://host/limosa", "moonbase"),
+        ("sqlite+moonbase:////tmp/limosa.sqlite", "moonbase"),
+        ("mysql+pymysql://limosa:s3cret@host:port/limosa", "port is no number"),
+    ],
+)
+def test_a_connection_that_cannot_work_tells_why_and_no_password(connection, reason):
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        Database(connection)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_driver_that_is_missing_is_named_with_what_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymysql", None)  # as if it were not installed
+    with pytest.raises(ConfigurationError, match=r"pymysql is not installed; limosa\[mysql\]"):
+        Database("mysql+pymysql://limosa@host/limosa")
+
+
+def test_a_directory_that_is_missing_is_not_made(tmp_path):
+    with pytest.raises(ConfigurationError, match=f"{tmp_path}/limsoa does not exist"):
+        Database(f"sqlite:///{tmp_path}/limsoa/limosa.sqlite")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_something_else_is_no_database_and_is_left_alone(tmp_path):
+    path = tmp_path / "limosa.conf"
+    path.write_text("[DEFAULT]\nhost = compute1\n" * 100)
+    with pytest.raises(ConfigurationError, match="file is not a database"):
+        Database(f"sqlite:///{path}")
+    assert path.read_text().startswith("[DEFAULT]")
+
+
+def test_a_path_that_cannot_be_written_is_a_configuration_error(tmp_path):
+    (tmp_path / "limosa.sqlite").mkdir()
+    with pytest.raises(ConfigurationError, match="unable to open database file"):
+        Database(f"sqlite:///{tmp_path}/limosa.sqlite")
 
 
 def test_an_exception_undoes_its_transaction(database, guest):
