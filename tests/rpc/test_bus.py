@@ -344,7 +344,9 @@ def strict_broker():
             text = b"ACCESS_REFUSED - Login was refused"
             with contextlib.suppress(OSError):
                 self.request.recv(8)  # AMQP 0.0.9.1
-                self._method(10, b"\0\x09" + properties + long_string(b"PLAIN") + long_string(b"en_US"))
+                self._method(
+                    10, b"\0\x09" + properties + long_string(b"AMQPLAIN PLAIN") + long_string(b"en_US")
+                )
                 self.request.recv(4096)
                 self._method(50, struct.pack("!HB", 403, len(text)) + text + bytes(4))
                 self.request.recv(4096)
@@ -354,6 +356,7 @@ def strict_broker():
             self.request.sendall(struct.pack("!BHI", 1, 0, len(payload)) + payload + b"\xce")
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusal) as server:
+        server.daemon_threads = True  # who still reads from us is not waited for
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_address[1]

@@ -421,6 +421,7 @@ def test_a_restarted_agent_follows_the_job_again_without_being_told(hosts, sourc
     transfer = begin(hosts, End.MOVED)
     source.restart()
 
+    source.conductor.progress_told.clear()  # of the agent before
     source.core.desks.readopt("compute1")
     source.conductor.wait_for(lambda: source.conductor.progress_told, "progress")
     transfer.release()
@@ -444,6 +445,7 @@ def test_a_restarted_agent_whose_job_is_over_says_lost_and_never_calls_again(hos
 def test_a_job_that_a_restarted_agent_has_seen_to_end_needs_no_drain(hosts, source):
     transfer = begin(hosts, End.FAILED)
     source.restart()
+    source.conductor.progress_told.clear()  # of the agent before
     source.core.desks.readopt("compute1")
     source.conductor.wait_for(lambda: source.conductor.progress_told, "progress")
     transfer.release()
@@ -469,6 +471,7 @@ def test_a_job_that_watch_has_seen_to_end_needs_no_drain(hosts, source):
     transfer = begin(hosts, End.FAILED)
     source.restart()
     observe(hosts)
+    source.conductor.progress_told.clear()  # of the agent before
     source.execute(hosts.command(Verb.WATCH, 7, LIVE_ARGUMENTS))
     source.conductor.wait_for(lambda: source.conductor.progress_told, "progress")
     transfer.release()
