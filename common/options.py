@@ -82,7 +82,7 @@ DATABASE_OPTIONS = [
         secret=True,
         sample_default="sqlite:///<state_path>/conductor/conductor.sqlite",
         help="SQLAlchemy URL of the conductors' database. SQLite serves a single conductor. For several: "
-        "mysql+pymysql://USER:PASSWORD@HOST/limosa or postgresql://USER:PASSWORD@HOST/limosa.",
+        "mysql+pymysql://USER:PASSWORD@HOST/limosa or postgresql+psycopg://USER:PASSWORD@HOST/limosa.",
     ),
     cfg.IntOpt(
         "max_retries",
