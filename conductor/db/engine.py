@@ -46,6 +46,7 @@ class Database:
         self.transactions = 0
         self._max_retries = max_retries
         url = _parsed(connection)
+        self._engine = _engine(url)  # connects to nothing yet
         self._lock_fd: int | None = None
         # SQLite has one writer. Who waits for it here lets other threads of work run; inside SQLite, under
         # eventlet, nobody would.
@@ -53,7 +54,6 @@ class Database:
         if url.get_backend_name() == "sqlite":
             self._lock_fd = _lock_against_others(url)
             self._turn = threading.Lock()
-        self._engine = _engine(url)
         self._writing_engine = self._engine.execution_options(is_writing=True)
         _try_to_write(self._writing_engine)
         schema.upgrade(self._writing_engine)
