@@ -55,6 +55,23 @@ class HostState(StrEnum):
     DOWN = "down"
 
 
+class Role(StrEnum):
+    """What an administrator may do, by the policy as it is shipped."""
+
+    ADMIN = "admin"  # everything
+    OPERATOR = "operator"  # move guests, enable and disable hosts
+    READER = "reader"  # look
+
+
+class AuditResult(StrEnum):
+    """What became of a request."""
+
+    DONE = "done"
+    FAILED = "failed"  # permitted, and not possible: not found, refused by checks, ...
+    NOT_PERMITTED = "not-permitted"  # known, and the policy says no
+    REJECTED = "rejected"  # nobody that we know has proven to have sent it
+
+
 class Phase(StrEnum):
     """Which command of a live migration is current. docs/ARCHITECTURE.md walks through them.
 

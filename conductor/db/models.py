@@ -7,7 +7,7 @@ Columns of type Json hold a dataclass as `common.wire` writes it.
 from sqlalchemy import BigInteger, Float, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from common.states import MigrationStatus, Phase, PowerState, TaskState
+from common.states import AuditResult, MigrationStatus, Phase, PowerState, Role, TaskState
 from conductor.db.types import Word
 
 NAME_MAX_CHARS = 255
@@ -40,6 +40,7 @@ class Host(Base):
     report_sequence: Mapped[int] = mapped_column(BigInteger)
     past_start_id: Mapped[str | None] = mapped_column(Name)
     facts: Mapped[str | None] = mapped_column(Json)  # common.facts.HostFacts
+    disabled_reason: Mapped[str | None] = mapped_column(Text)  # by an administrator; NULL: enabled
 
 
 class Conductor(Base):
@@ -95,6 +96,7 @@ class Migration(Base):
         Index("migrations_by_phase", "phase"),
         Index("migrations_by_instance", "instance", "created_at_ms"),
         Index("migrations_by_age", "created_at_ms"),
+        Index("migrations_by_request", "request_id", unique=True),
     )
 
     id: Mapped[str] = mapped_column(Uuid, primary_key=True)
@@ -106,6 +108,7 @@ class Migration(Base):
     source: Mapped[str] = mapped_column(Name)
     dest: Mapped[str] = mapped_column(Name)
     requested_dest: Mapped[str | None] = mapped_column(Name)
+    request_id: Mapped[str | None] = mapped_column(Name)  # of the request that began it
     saga: Mapped[str] = mapped_column(Json)  # conductor.saga.Saga
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
     updated_at_ms: Mapped[int] = mapped_column(BigInteger)
@@ -157,3 +160,55 @@ class Claim(Base):
     instance: Mapped[str] = mapped_column(Uuid)
     memory_mib: Mapped[int] = mapped_column(Integer)
     vcpus: Mapped[int] = mapped_column(Integer)
+
+
+class HostKey(Base):
+    """A host that may speak to the conductors, and the key by which it is known."""
+
+    __tablename__ = "host_keys"
+
+    host: Mapped[str] = mapped_column(Name, primary_key=True)
+    public_key: Mapped[str] = mapped_column(Text)  # PEM
+    added_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Administrator(Base):
+    """Somebody who may ask the conductors for something. A row stays when its key is revoked: the audit names it."""
+
+    __tablename__ = "administrators"
+
+    name: Mapped[str] = mapped_column(Name, primary_key=True)
+    role: Mapped[Role] = mapped_column(Word(Role))
+    public_key: Mapped[str] = mapped_column(Text)  # PEM
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    created_by: Mapped[str] = mapped_column(Name)
+    expires_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    revoked_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Request(Base):
+    """A request that changed something, and its first answer: a repeated one gets that, and changes nothing."""
+
+    __tablename__ = "requests"
+    __table_args__ = (Index("requests_by_age", "at_ms"),)
+
+    id: Mapped[str] = mapped_column(Name, primary_key=True)
+    signer: Mapped[str] = mapped_column(Name)
+    digest: Mapped[str] = mapped_column(String(64))  # of method and arguments
+    answer: Mapped[str] = mapped_column(Text)  # JSON, as it was sent
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Audit(Base):
+    """Who asked for what, and what became of it: all that changes something, and all that is refused."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    signer: Mapped[str] = mapped_column(Name)  # as claimed where the result says that it was not proven
+    method: Mapped[str] = mapped_column(Name)
+    target: Mapped[str] = mapped_column(Text)  # what it was about: instance, migration, host
+    result: Mapped[AuditResult] = mapped_column(Word(AuditResult))
+    detail: Mapped[str] = mapped_column(Text)
+    request_id: Mapped[str] = mapped_column(Name)
