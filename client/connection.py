@@ -13,9 +13,11 @@ def connect(config_files: Sequence[str]) -> "ConductorAPI":
     Without `config_files` that is the bus of /etc/limosa/limosa.conf. Raises ConfigurationError.
     """
     # oslo.messaging takes a quarter of a second to import: not for `--help` or a usage error.
-    from common import config
+    from common import config, credentials
     from common.conductor_api import ConductorAPI
     from common.rpc import Bus
 
     arguments = [argument for path in config_files for argument in ("--config-file", path)]
-    return ConductorAPI(Bus(config.load(arguments, service="client")))
+    conf = config.load(arguments, service="client")
+    identity, keyring = credentials.of_administrator(conf), credentials.conductors_key(conf)
+    return ConductorAPI(Bus(conf, identity=identity, keyring=keyring))

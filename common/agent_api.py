@@ -4,6 +4,7 @@ A cast may be lost; the sweeper sends it again. Each method raises BusError if t
 """
 
 from common.envelope import Interface
+from common.identity import Kind
 from common.migration import Acknowledgement, Command
 from common.rpc import Bus
 
@@ -12,7 +13,7 @@ TOPIC_PREFIX = "limosa-compute"
 
 def interface(host: str) -> Interface:
     """The agent of one host: each has a topic of its own, so that a broker can tell who may read it."""
-    return Interface(name="compute-agent", topic=f"{TOPIC_PREFIX}.{host}")
+    return Interface(name="compute-agent", topic=f"{TOPIC_PREFIX}.{host}", server=Kind.HOST, server_name=host)
 
 
 class AgentAPI:

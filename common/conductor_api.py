@@ -8,6 +8,10 @@ from common.facts import Heartbeat, Report
 from common.migration import Acknowledgement, Outcome, Progress
 from common.rpc import Bus
 from common.views import (
+    AdministratorRequest,
+    AdministratorView,
+    AuditFilter,
+    AuditView,
     InstanceView,
     JournalView,
     LiveMigrationRequest,
@@ -17,6 +21,7 @@ from common.views import (
 )
 
 INTERFACE = Interface(name="conductor", topic="limosa-conductor")
+CHANGE_TRIES = 2  # the conductor that had the request may have died; under its id nothing is done twice
 WATCH_MARGIN_S = 10.0  # for the way there and back of a call that waits at the conductor
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
@@ -41,7 +46,7 @@ class ConductorAPI:
 
     def live_migrate(self, request: LiveMigrationRequest) -> MigrationView:
         """Accept a migration; returns before anything has moved. Raises RefusedError with every finding."""
-        return self._client.call("live_migrate", request, kind=MigrationView)
+        return self._client.call("live_migrate", request, kind=MigrationView, tries=CHANGE_TRIES)
 
     def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:
         return self._client.call("list_migrations", which, kind=tuple[MigrationView, ...])
@@ -70,11 +75,28 @@ class ConductorAPI:
 
     def abort_migration(self, migration: str) -> MigrationView:
         """Ask for its end; raises AbortRefusedError. Watch it: it may still complete."""
-        return self._client.call("abort_migration", migration, kind=MigrationView)
+        return self._client.call("abort_migration", migration, kind=MigrationView, tries=CHANGE_TRIES)
 
     def judge_migration(self, migration: str, *, down_host: str | None = None) -> MigrationView:
         """Have both hosts of an alarm asked again, or `down_host` taken as off; raises HostIsHeardError."""
-        return self._client.call("judge_migration", migration, down_host, kind=MigrationView)
+        return self._client.call(
+            "judge_migration", migration, down_host, kind=MigrationView, tries=CHANGE_TRIES
+        )
+
+    def create_administrator(self, request: AdministratorRequest) -> AdministratorView:
+        """Register a key; raises AdministratorExistsError, KeyFileError for a text that is no key."""
+        return self._client.call("create_administrator", request, kind=AdministratorView, tries=CHANGE_TRIES)
+
+    def list_administrators(self) -> tuple[AdministratorView, ...]:
+        return self._client.call("list_administrators", kind=tuple[AdministratorView, ...])
+
+    def revoke_administrator(self, name: str) -> AdministratorView:
+        """From now on the key proves nothing; raises AdministratorNotFoundError, LastAdministratorError."""
+        return self._client.call("revoke_administrator", name, kind=AdministratorView, tries=CHANGE_TRIES)
+
+    def list_audit(self, which: AuditFilter) -> tuple[AuditView, ...]:
+        """Who asked for what, newest first."""
+        return self._client.call("list_audit", which, kind=tuple[AuditView, ...])
 
     # ---- for agents
 

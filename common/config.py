@@ -40,12 +40,14 @@ class Service(StrEnum):
     CONDUCTOR = "conductor"
     AGENT = "agent"
     CLIENT = "client"
+    TOOL = "tool"  # what an administrator runs on a host beside its service
 
 
 PROGRAMS = {
     Service.CONDUCTOR: "limosa-conductor",
     Service.AGENT: "limosa-compute-agent",
     Service.CLIENT: "limosa",
+    Service.TOOL: "limosa",
 }
 
 
@@ -123,7 +125,7 @@ def _problems(conf: cfg.ConfigOpts, service: Service) -> Iterator[tuple[str, str
         yield "DEFAULT", "service_down_time", "must be at least twice report_interval, or hosts flap"
     if not Path(conf.state_path).is_absolute():
         yield "DEFAULT", "state_path", f"{conf.state_path!r} is no absolute path"
-    is_service = service is not Service.CLIENT
+    is_service = service in (Service.CONDUCTOR, Service.AGENT)
     if not is_service and not conf.config_file and _is_default(conf, "transport_url"):
         yield "DEFAULT", "transport_url", f"it is not set, and {CONFIG_PATH} is missing"
     if is_service and not os.environ.get(BACKEND_VARIABLE) and conf.concurrency_backend != backend():

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from common.identity import Principal
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The sealed part of a message that concerns its sender."""
 
-    signer: str  # conductor@HOST, compute-agent@HOST, client@HOST; claimed, not yet proven
+    signer: Principal  # proven
     request_id: str  # the sender's own; the same in a retry
     sent_at: (
         float  # seconds since the epoch by the sender's clock: good for dropping old messages, nothing else

@@ -11,17 +11,19 @@ import typing
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from common import log
 from common.checks import Finding
 from common.context import Context
-from common.envelope import Envelope, Interface, seal, unseal
-from common.errors import LimosaError
+from common.envelope import Envelope, Interface, check_fit, open_envelope, seal, unseal
+from common.errors import LimosaError, NotPermittedError
+from common.identity import Identity, Keyring, Kind, NotProvenError
 from common.wire import WireError, from_primitive, to_primitive
 
 CALL_KEY = "is_call"  # beside the message: whether anybody waits for a reply
 _EXPOSED = "_limosa_exposed"
+_BUG = "%s from %s failed (%s)"
 
 LOG = logging.getLogger(__name__)
 
@@ -43,11 +45,12 @@ class MethodUnknownError(LimosaError):
     hint = "Run the same version of Limosa on all hosts."
 
 
-class MessageExpiredError(LimosaError):
-    """Held up on its way: what still matters has been sent again since."""
+class MessageExpiredError(NotProvenError):
+    """Held up on its way, or kept by somebody who sends it again: what still matters has been sent anew since."""
 
     message = "{method} from {signer} was {age_s} s old when {service} read it, and was dropped."
     hint = "Either nobody read the queue for so long, or the clocks of the hosts disagree."
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,42 @@ class RemoteFailure:
     code: str
     fields: dict[str, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+
+Answer = dict[str, Any]
+"""What goes back: {"result": ...} or {"error": ...}."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A message whose sender is proven, on its way to a method that exists."""
+
+    context: Context
+    method: str
+    arguments: tuple[Any, ...]
+    payload: str  # the arguments as they were signed
+
+
+class Guard(Protocol):
+    """Stands before the methods of an endpoint, and says who may call them."""
+
+    def answer(self, request: Request, carry_out: Callable[[], Answer]) -> Answer:
+        """Carry it out and return what comes of it, or raise NotPermittedError."""
+
+    def rejected(self, envelope: Envelope, error: LimosaError) -> None:
+        """Take note of a message that was dropped because its sender is not proven."""
+
+
+class ObeyConductors:
+    """The guard of a compute agent."""
+
+    def answer(self, request: Request, carry_out: Callable[[], Answer]) -> Answer:
+        if request.context.signer.kind is not Kind.CONDUCTOR:
+            raise NotPermittedError(signer=request.context.signer, what="command a compute agent")
+        return carry_out()
+
+    def rejected(self, envelope: Envelope, error: LimosaError) -> None:
+        LOG.warning("%s was dropped: %s", f"{envelope.method:.80}", error)
 
 
 def exposed(method: F) -> F:
@@ -97,12 +136,17 @@ class Dispatcher:
         interface: Interface,
         endpoint: object,
         *,
-        signer: str,
+        identity: Identity,
+        keyring: Keyring,
+        guard: Guard,
         message_max_age_s: float,
         sent: Counter[str],
     ) -> None:
         self._interface = interface
-        self._signer = signer
+        self._identity = identity
+        self._name = str(identity.principal)
+        self._keyring = keyring
+        self._guard = guard
         self._message_max_age_s = message_max_age_s
         self._sent = sent
         self._methods = _methods_of(endpoint)
@@ -112,48 +156,80 @@ class Dispatcher:
 
         Never raises: the bus would send its own rendering of our exceptions, outside of the envelope.
         """
-        method, request_id = "", None
+        method, request_id, sender = "", None, ""
         try:
-            envelope = unseal(sealed, interface=self._interface)
-            method, request_id = envelope.method, envelope.request_id
-            self._refuse_if_old(envelope)
-            answer = self._answer(envelope)
+            envelope = open_envelope(sealed)
+            method, request_id, sender = envelope.method, envelope.request_id, envelope.signer
+            answer = self._answer(envelope, self._proven(envelope, sealed))
         except LimosaError as error:
-            LOG.warning("dropped a message: %s", error)
+            LOG.info("dropped a message: %s", error)
             answer = _failure(error)
         if bus_context.get(CALL_KEY):
             self._sent[f"{method} reply"] += 1
         return seal(
             json.dumps(answer),
-            signer=self._signer,
+            identity=self._identity,
+            audience=sender,
             interface=self._interface,
             method=method,
             request_id=request_id,
         )
 
+    def _proven(self, envelope: Envelope, sealed: object) -> Context:
+        """Who sent it, now and to us; raises WireError for who speaks another language, or NotProvenError."""
+        check_fit(envelope, self._interface)
+        try:
+            _, signer = unseal(sealed, keyring=self._keyring, audience=self._interface.topic)
+            self._refuse_if_old(envelope)
+        except NotProvenError as error:
+            self._guard.rejected(envelope, error)
+            raise
+        return Context(signer=signer, request_id=envelope.request_id, sent_at=envelope.sent_at)
+
     def _refuse_if_old(self, envelope: Envelope) -> None:
+        """Nor is one from the future taken: it could be sent again for longer than first answers are kept."""
         age_s = time.time() - envelope.sent_at
-        if age_s > self._message_max_age_s:
+        if abs(age_s) > self._message_max_age_s:
             raise MessageExpiredError(
-                method=envelope.method, signer=envelope.signer, age_s=f"{age_s:.0f}", service=self._signer
+                method=f"{envelope.method:.80}",
+                signer=envelope.signer,
+                age_s=f"{age_s:.0f}",
+                service=self._name,
             )
 
-    def _answer(self, envelope: Envelope) -> dict[str, Any]:
+    def _answer(self, envelope: Envelope, context: Context) -> Answer:
         try:
             with log.fields(request=envelope.request_id):
-                return {"result": self._run(envelope)}
+                request, method = self._request(envelope, context)
+                return self._guard.answer(request, lambda: self._carry_out(request, method))
         except LimosaError as error:
             LOG.info("%s from %s: %s", envelope.method, envelope.signer, error)
             return _failure(error)
         except Exception:
-            LOG.exception("%s from %s failed (%s)", envelope.method, envelope.signer, envelope.request_id)
-            return _failure(InternalError(service=self._signer, request_id=envelope.request_id))
+            LOG.exception(_BUG, envelope.method, envelope.signer, envelope.request_id)
+            return self._internal_error(envelope.request_id)
 
-    def _run(self, envelope: Envelope) -> Any:
+    def _carry_out(self, request: Request, method: "_Method") -> Answer:
+        """The method's result or failure: what a guard may keep and give again."""
+        try:
+            result = method.function(request.context, *request.arguments)
+            return {"result": to_primitive(result, method.reply)}
+        except LimosaError as error:
+            LOG.info("%s from %s: %s", request.method, request.context.signer, error)
+            return _failure(error)
+        except Exception:
+            LOG.exception(_BUG, request.method, request.context.signer, request.context.request_id)
+            return self._internal_error(request.context.request_id)
+
+    def _internal_error(self, request_id: str) -> Answer:
+        return _failure(InternalError(service=self._name, request_id=request_id))
+
+    def _request(self, envelope: Envelope, context: Context) -> "tuple[Request, _Method]":
+        """The arguments as the method's types; raises MethodUnknownError, WireError."""
         method = self._methods.get(envelope.method)
         if method is None:
             raise MethodUnknownError(
-                service=self._signer, version=self._interface.version, method=f"{envelope.method:.80}"
+                service=self._name, version=self._interface.version, method=f"{envelope.method:.80}"
             )
         given = _loads(envelope).get("arguments")
         is_newer = envelope.is_newer_than(self._interface)
@@ -163,15 +239,17 @@ class Dispatcher:
             raise WireError(
                 path=envelope.method, reason=f"takes {len(method.kinds)} arguments, got {len(given)}"
             )
-        arguments = [
+        arguments = tuple(
             from_primitive(kind, data, ignore_unknown=is_newer)
             for kind, data in zip(method.kinds, given, strict=False)
-        ]
-        result = method.function(envelope.context, *arguments)
-        return to_primitive(result, method.reply)
+        )
+        request = Request(
+            context=context, method=envelope.method, arguments=arguments, payload=envelope.payload
+        )
+        return request, method
 
 
-def _failure(error: LimosaError) -> dict[str, Any]:
+def _failure(error: LimosaError) -> Answer:
     failure = RemoteFailure(code=type(error).__name__, fields=error.fields, findings=error.findings)
     return {"error": to_primitive(failure)}
 

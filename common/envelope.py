@@ -1,16 +1,24 @@
 """The envelope of every message: the one door through which all of them leave and enter.
 
 `seal` and `unseal` are the only places that know how a message is made tamper-proof: the signature is made there and
-checked there. In this version there is none yet, and `signer` is only a claim.
+checked there, over everything that the envelope says. `audience` is for whom it is, a topic or the one who gets a reply,
+so that no message can be carried to somebody else who would obey it, too.
 """
 
+import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from common.context import Context
+from common.identity import Identity, Keyring, Kind, NotProvenError, Principal, SignatureWrongError
 from common.wire import WireError, from_primitive, to_primitive
+
+
+class MisdirectedError(NotProvenError):
+    """Somebody has taken a message out of one queue and put it into another."""
+
+    message = "{method} of {signer} was meant for {audience}, not for us."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +26,14 @@ class Interface:
     """Something that serves methods, and the topic where it is found.
 
     Majors must be equal. Within one major, methods and fields with defaults may be added: then the minor grows, and a
-    peer with a smaller one ignores the fields that it does not know.
+    peer with a smaller one ignores the fields that it does not know. `server` is who may answer there: a kind, and
+    where each host has a topic of its own, that host.
     """
 
     name: str
     topic: str
+    server: Kind = Kind.CONDUCTOR
+    server_name: str | None = None
     major: int = 1
     minor: int = 0
 
@@ -30,27 +41,35 @@ class Interface:
     def version(self) -> str:
         return f"{self.major}.{self.minor}"
 
+    def is_served_by(self, principal: Principal) -> bool:
+        return principal.kind is self.server and self.server_name in (None, principal.name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """One message, or one reply (it repeats method and request id of what it answers)."""
 
     signer: str
+    audience: str
     request_id: str
     sent_at: float
     interface: str
     version: str
     method: str
     payload: str  # JSON; text, because a signature is made over bytes and not over a structure
-    signature: str | None = None
-
-    @property
-    def context(self) -> Context:
-        return Context(signer=self.signer, request_id=self.request_id, sent_at=self.sent_at)
+    signature: str = ""
 
     def is_newer_than(self, interface: Interface) -> bool:
         """Whether the sender may know fields that we do not."""
         return _minor(self.version) > interface.minor
+
+    def signed_text(self) -> bytes:
+        """What the signature is made over: all that is said, in one unambiguous order."""
+        fields = (
+            self.signer, self.audience, self.request_id, self.sent_at, self.interface, self.version, self.method,
+            self.payload,
+        )  # fmt: skip
+        return json.dumps(fields).encode()
 
 
 def new_request_id() -> str:
@@ -58,11 +77,18 @@ def new_request_id() -> str:
 
 
 def seal(
-    payload: str, *, signer: str, interface: Interface, method: str, request_id: str | None = None
+    payload: str,
+    *,
+    identity: Identity,
+    audience: str,
+    interface: Interface,
+    method: str,
+    request_id: str | None = None,
 ) -> dict[str, Any]:
-    """Make a message ready for the bus."""
+    """Make a message ready for the bus, signed now: each resend is sealed anew."""
     envelope = Envelope(
-        signer=signer,
+        signer=str(identity.principal),
+        audience=audience,
         request_id=request_id or new_request_id(),
         sent_at=time.time(),
         interface=interface.name,
@@ -70,19 +96,41 @@ def seal(
         method=method,
         payload=payload,
     )
-    sealed: dict[str, Any] = to_primitive(envelope)
+    sealed: dict[str, Any] = to_primitive(
+        replace(envelope, signature=identity.key.sign(envelope.signed_text()))
+    )
     return sealed
 
 
-def unseal(sealed: object, *, interface: Interface) -> Envelope:
-    """Open a message; raises WireError unless it is whole and meant for this interface."""
+def open_envelope(sealed: object) -> Envelope:
+    """What the message says, proven or not; raises WireError for rubbish."""
     # Tolerant of added fields: which version the rest has stands in the envelope itself.
-    envelope = from_primitive(Envelope, sealed, ignore_unknown=True)
+    return from_primitive(Envelope, sealed, ignore_unknown=True)
+
+
+def prove(envelope: Envelope, keyring: Keyring) -> Principal:
+    """Who has signed it; raises NotProvenError."""
+    principal = Principal.parse(envelope.signer)
+    if not keyring.key_of(principal).has_signed(envelope.signed_text(), envelope.signature):
+        raise SignatureWrongError(signer=principal)
+    return principal
+
+
+def unseal(sealed: object, *, keyring: Keyring, audience: str) -> tuple[Envelope, Principal]:
+    """Open a message that is for `audience`, and say who has signed it; raises WireError or NotProvenError."""
+    envelope = open_envelope(sealed)
+    principal = prove(envelope, keyring)
+    if envelope.audience != audience:
+        raise MisdirectedError(signer=principal, method=f"{envelope.method:.80}", audience=envelope.audience)
+    return envelope, principal
+
+
+def check_fit(envelope: Envelope, interface: Interface) -> None:
+    """Raise WireError unless the message is meant for this interface."""
     if envelope.interface != interface.name:
         raise WireError(path="interface", reason=f"{envelope.interface} is not {interface.name}")
     if envelope.version.partition(".")[0] != str(interface.major):
         raise WireError(path="version", reason=f"{envelope.version} cannot talk to {interface.version}")
-    return envelope
 
 
 def _minor(version: str) -> int:

@@ -114,6 +114,44 @@ class HostIsHeardError(LimosaError):
     exit_code = 4
 
 
+class NotPermittedError(LimosaError):
+    """The sender is known, and may not do this."""
+
+    message = "{signer} may not {what}{why}."
+    hint = "`limosa admin list` shows who may do what."
+    exit_code = 9
+
+    def _words(self) -> dict[str, str]:
+        why = self.fields.get("why", "")
+        return {**self.fields, "why": f": {why}" if why else ""}
+
+
+class RequestReusedError(LimosaError):
+    """A request id stands for one request; under this one, something else was asked before."""
+
+    message = "{signer} has asked for something else under {request_id}; nothing was done."
+    hint = "If nobody has tampered with the message bus, this is a bug of the client: please report it."
+    exit_code = 9
+
+
+class AdministratorExistsError(LimosaError):
+    message = "There is an administrator {name} already."
+    hint = "Choose another name: a name that was revoked is not given again, so that the audit stays true."
+    exit_code = 2
+
+
+class AdministratorNotFoundError(LimosaError):
+    message = "There is no administrator {name}."
+    hint = "`limosa admin list` shows them."
+    exit_code = 3
+
+
+class LastAdministratorError(LimosaError):
+    message = "{name} is the last one with the role admin: nobody could register another."
+    hint = "Create another one first."
+    exit_code = 4
+
+
 class ConflictError(LimosaError):
     """A compare-and-swap found another version: somebody else advanced the row. Never shown; retried."""
 

@@ -76,6 +76,36 @@ DEFAULT_OPTIONS = [
     ),
 ]
 
+IDENTITY_OPTIONS = [
+    cfg.StrOpt(
+        "conductor_key",
+        default="/etc/limosa/conductor.key",
+        help="Private key of the conductors, the same on all controllers. `limosa-conductor bootstrap` makes it. Whoever "
+        "has it commands every host.",
+    ),
+    cfg.StrOpt(
+        "conductor_public_key",
+        default="/etc/limosa/conductor.pub",
+        help="Public key of the conductors: needed by every compute agent and client, who obey and believe nobody else.",
+    ),
+    cfg.StrOpt(
+        "host_key",
+        default="/etc/limosa/host.key",
+        help="Private key of this host's compute agent. `limosa-compute-agent make-key` makes it, "
+        "`limosa-conductor host add` registers its public half.",
+    ),
+    cfg.StrOpt(
+        "administrator",
+        sample_default="<login name>",
+        help="Whose name the `limosa` command signs with.",
+    ),
+    cfg.StrOpt(
+        "administrator_key",
+        default="~/.config/limosa/administrator.key",
+        help="The private key that belongs to that name.",
+    ),
+]
+
 DATABASE_OPTIONS = [
     cfg.StrOpt(
         "connection",
@@ -280,6 +310,7 @@ SPICE_OPTIONS = [_server_listen("SPICE")]
 
 GROUPS: dict[str | None, list[cfg.Opt]] = {
     None: DEFAULT_OPTIONS,
+    "identity": IDENTITY_OPTIONS,
     "database": DATABASE_OPTIONS,
     "conductor": CONDUCTOR_OPTIONS,
     "agent": AGENT_OPTIONS,

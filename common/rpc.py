@@ -1,7 +1,7 @@
 """Calls and casts over the message bus: the only importer of oslo.messaging.
 
-    bus = Bus(conf)
-    server = bus.serve(conductor_api.INTERFACE, conf.host, endpoint); server.start()
+    bus = Bus(conf, identity=identity, keyring=keyring)
+    server = bus.serve(conductor_api.INTERFACE, conf.host, endpoint, guard=gate); server.start()
     bus.client(agent_api.interface(host)).cast("execute", command)
 
 An endpoint is any object with methods marked `@exposed`; their annotations are the contract of what travels:
@@ -30,9 +30,11 @@ import kombu.exceptions
 from oslo_config import cfg
 
 from common import concurrency, log
-from common.dispatch import CALL_KEY, Dispatcher, InternalError, decode_reply, encode_arguments
-from common.envelope import Interface, seal, unseal
+from common.dispatch import CALL_KEY, Dispatcher, Guard, InternalError, decode_reply, encode_arguments
+from common.envelope import Interface, check_fit, new_request_id, seal, unseal
 from common.errors import ConfigurationError, LimosaError, ServiceUnreachableError
+from common.identity import Identity, Keyring, NotProvenError
+from common.wire import WireError
 
 with warnings.catch_warnings():
     # oslo.messaging imports eventlet through oslo.service, used or not: without the notice (see concurrency), and
@@ -133,17 +135,26 @@ class BusRefusedError(ServiceUnreachableError):
         return None
 
 
+class ReplyNotProvenError(LimosaError):
+    """Something has answered, and it is not who was asked: no word of it is believed."""
+
+    message = "What has answered {method} cannot be trusted: {reason}"
+    hint = "Look at [identity]conductor_public_key here, and at who else may write to RabbitMQ's queues."
+
+
 class Bus:
     """One process's connection to RabbitMQ. Connections are made when first needed, and again when they break.
 
-    `conf` must be oslo.config's global one: oslo.messaging looks for its tracing options nowhere else. `signer` is
-    PROGRAM@HOST unless given. Raises ConfigurationError for a transport_url that is none.
+    `conf` must be oslo.config's global one: oslo.messaging looks for its tracing options nowhere else. All that is sent
+    is signed by `identity`, and nothing is believed that `keyring` does not prove. Raises ConfigurationError for a
+    transport_url that is none.
     """
 
-    def __init__(self, conf: cfg.ConfigOpts, *, signer: str | None = None) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, *, identity: Identity, keyring: Keyring) -> None:
         register_options(conf)
         self.conf = conf
-        self.signer = signer or f"{conf.prog or 'limosa'}@{conf.host}"
+        self.identity = identity
+        self.keyring = keyring
         self.sent: Counter[str] = (
             Counter()
         )  # messages given to the broker, by method, replies as "METHOD reply"
@@ -157,12 +168,14 @@ class Bus:
         self._stuck: list[concurrency.Task[Any]] = []
         self._lock = threading.Lock()
 
-    def serve(self, interface: Interface, server_name: str, endpoint: object) -> "Server":
+    def serve(self, interface: Interface, server_name: str, endpoint: object, *, guard: Guard) -> "Server":
         """A server of the endpoint's exposed methods, not started yet. Several may serve one topic."""
         dispatcher = Dispatcher(
             interface,
             endpoint,
-            signer=self.signer,
+            identity=self.identity,
+            keyring=self.keyring,
+            guard=guard,
             message_max_age_s=self.conf.message_max_age_s,
             sent=self.sent,
         )
@@ -216,28 +229,60 @@ class Client:
         self._interface = interface
         self._server = server
 
-    def call(self, method: str, *arguments: object, kind: type[T], timeout_s: float | None = None) -> T:
+    def call(
+        self, method: str, *arguments: object, kind: type[T], timeout_s: float | None = None, tries: int = 1
+    ) -> T:
         """The method's result, as `kind`; raises what the method raised, or ServiceUnreachableError.
 
-        Of the latter BusRefusedError comes at once.
+        Of the latter BusRefusedError comes at once. With more `tries` a request that nobody has answered is sent again
+        under the same request id, so that one that was carried out is not carried out twice.
         """
         timeout_s = timeout_s or float(self._bus.conf.rpc_response_timeout)
-        sealed = self._seal(method, arguments)
+        request_id = new_request_id()
+        for tries_left in range(tries - 1, -1, -1):
+            try:
+                reply = self._ask(method, arguments, request_id, timeout_s)
+            except oslo_messaging.MessagingTimeout as error:
+                if not tries_left:
+                    raise ServiceUnreachableError(timeout_s=f"{timeout_s:g}", bus=self._bus.name) from error
+            else:
+                return self._believe(reply, method, request_id, kind)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _ask(self, method: str, arguments: tuple[object, ...], request_id: str, timeout_s: float) -> object:
+        """The sealed reply; raises oslo.messaging's MessagingTimeout where only the reply is missing."""
+        sealed = self._seal(method, arguments, request_id)
         sender = self._bus.sender(self._interface.topic, self._server, timeout_s)
         try:
-            reply = self._bus.send(sender, True, sealed, timeout_s + SEND_TIMEOUT_S)
+            return self._bus.send(sender, True, sealed, timeout_s + SEND_TIMEOUT_S)
+        except oslo_messaging.MessagingTimeout:
+            raise
         except oslo_messaging.RemoteError as error:  # what serves this topic is not ours
-            raise InternalError(service=self._interface.name, request_id=sealed["request_id"]) from error
+            raise InternalError(service=self._interface.name, request_id=request_id) from error
         except DELIVERY_FAILURES as error:
             refusal = BusRefusedError.found_in(error, bus=self._bus.name)
             if refusal is not None:
                 raise refusal from error
             raise ServiceUnreachableError(timeout_s=f"{timeout_s:g}", bus=self._bus.name) from error
-        return decode_reply(unseal(reply, interface=self._interface), self._interface, kind)
+
+    def _believe(self, sealed: object, method: str, request_id: str, kind: type[T]) -> T:
+        """What the reply says, if it is one to this request and by one who serves this interface."""
+        audience = str(self._bus.identity.principal)
+        try:
+            reply, signer = unseal(sealed, keyring=self._bus.keyring, audience=audience)
+        except (NotProvenError, WireError) as error:
+            raise ReplyNotProvenError(method=method, reason=error) from error
+        if not self._interface.is_served_by(signer) or (reply.method, reply.request_id) != (
+            method,
+            request_id,
+        ):
+            raise ReplyNotProvenError(method=method, reason=f"{signer} has answered something else.")
+        check_fit(reply, self._interface)
+        return decode_reply(reply, self._interface, kind)
 
     def cast(self, method: str, *arguments: object) -> None:
         """Hand the message to the broker and do not wait for anybody; raises BusError promptly if it is away."""
-        sealed = self._seal(method, arguments)
+        sealed = self._seal(method, arguments, new_request_id())
         sender = self._bus.sender(self._interface.topic, self._server, None)
         try:
             self._bus.send(sender, False, sealed, SEND_TIMEOUT_S)
@@ -246,10 +291,16 @@ class Client:
                 bus=self._bus.name, method=method, topic=self._interface.topic, reason=log.mask(str(error))
             ) from error
 
-    def _seal(self, method: str, arguments: tuple[object, ...]) -> dict[str, Any]:
+    def _seal(self, method: str, arguments: tuple[object, ...], request_id: str) -> dict[str, Any]:
         self._bus.sent[method] += 1
-        payload = encode_arguments(arguments)
-        return seal(payload, signer=self._bus.signer, interface=self._interface, method=method)
+        return seal(
+            encode_arguments(arguments),
+            identity=self._bus.identity,
+            audience=self._interface.topic,
+            interface=self._interface,
+            method=method,
+            request_id=request_id,
+        )
 
 
 class Server:

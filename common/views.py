@@ -4,10 +4,20 @@ Times are the database's, ISO 8601 in UTC; durations in seconds, memory in MiB u
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from common.checks import Finding
 from common.migration import Progress
-from common.states import HostState, MigrationStatus, MigrationType, Phase, PowerState, TaskState
+from common.states import (
+    AuditResult,
+    HostState,
+    MigrationStatus,
+    MigrationType,
+    Phase,
+    PowerState,
+    Role,
+    TaskState,
+)
 
 SCHEMA_VERSION = 1
 
@@ -106,4 +116,56 @@ class MigrationFilter:
     instance: str | None = None
     host: str | None = None
     is_open: bool | None = None
+    limit: int = 100
+
+
+class KeyState(StrEnum):
+    """Whether an administrator's key counts."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdministratorView:
+    name: str
+    role: Role
+    state: KeyState
+    created_at: str
+    created_by: str
+    expires_at: str | None
+    revoked_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdministratorRequest:
+    """Register somebody: the private key stays with him."""
+
+    name: str
+    role: Role
+    public_key: str  # PEM
+    valid_days: int | None = None  # None: for ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditView:
+    """One line of the audit: who asked for what, and what became of it."""
+
+    id: int
+    at: str
+    signer: str  # as claimed, where the result is `rejected`
+    method: str
+    target: str
+    result: AuditResult
+    detail: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which lines of the audit to list, newest first."""
+
+    signer: str | None = None  # a name, or KIND:NAME
+    result: AuditResult | None = None
     limit: int = 100

@@ -4,6 +4,7 @@ import logging
 
 from common import agent_api, concurrency, conductor_api
 from common.conductor_api import ConductorAPI
+from common.dispatch import ObeyConductors
 from common.errors import ServiceUnreachableError
 from common.migration import Acknowledgement
 from common.rpc import Bus, BusRefusedError, Server
@@ -78,7 +79,7 @@ class Agent:
         host = self._settings.host
         endpoint = AgentEndpoint(self.core.desks, self._discovery, host=host)
         interface = agent_api.interface(host)
-        self._server = self._bus.serve(interface, host, endpoint)
+        self._server = self._bus.serve(interface, host, endpoint, guard=ObeyConductors())
         self._server.start()
         LOG.info("serving %s", interface.topic)
 

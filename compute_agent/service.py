@@ -4,6 +4,7 @@ import logging
 import sys
 
 from common import concurrency
+from compute_agent import host_key
 
 LOG = logging.getLogger(__name__)
 
@@ -11,9 +12,11 @@ LOG = logging.getLogger(__name__)
 def main() -> int:
     """Run a compute agent until it is told to stop; the process's exit code."""
     argv = sys.argv[1:]
+    if argv and argv[0] in host_key.COMMANDS:
+        return host_key.main(argv)
     concurrency.setup(concurrency.configured_backend(argv))
     # Only now: eventlet must have patched the standard library before any of these uses it.
-    from common import config, log, service
+    from common import config, credentials, log, service
     from common.errors import LimosaError
     from common.rpc import Bus
     from compute_agent.app import Agent
@@ -27,7 +30,8 @@ def main() -> int:
         log.setup(conf.log_level)
         claim = claim_host(conf.host)
         hypervisor = LibvirtHypervisor(conf.libvirt.connection_uri, timeout_s=conf.agent.libvirt_timeout_s)
-        agent = Agent(Settings.read(conf), Bus(conf), hypervisor)
+        bus = Bus(conf, identity=credentials.of_host(conf), keyring=credentials.conductors_key(conf))
+        agent = Agent(Settings.read(conf), bus, hypervisor)
     except LimosaError as error:
         LOG.error("cannot start: %s %s", error, error.advice)
         return error.exit_code

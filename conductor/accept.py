@@ -29,17 +29,26 @@ class Acceptance:
         self._limits = limits
         self._retries = retries
 
-    def accept(self, request: LiveMigrationRequest) -> str:
-        """The id of the new migration.
+    def accept(self, request: LiveMigrationRequest, *, request_id: str | None = None) -> str:
+        """The id of the new migration; of the one that this request has begun already, if it is a repeated one.
 
         Raises InvalidRequestError, InstanceNotFoundError, InstanceAmbiguousError, or RefusedError with every finding.
         """
         validate(request)
-        driven = self._database.transact(lambda session: self._begin(session, request))
-        self._driver.tell(driven)
-        return driven.before.migration
+        begun = self._database.transact(lambda session: self._begin_once(session, request, request_id))
+        if isinstance(begun, str):
+            return begun
+        self._driver.tell(begun)
+        return begun.before.migration
 
-    def _begin(self, session: Session, request: LiveMigrationRequest) -> Driven:
+    def _begin_once(
+        self, session: Session, request: LiveMigrationRequest, request_id: str | None
+    ) -> Driven | str:
+        """Whoever asks twice because the answer was lost gets the migration that the first request has begun."""
+        begun = None if request_id is None else sagas.begun_by(session, request_id)
+        return self._begin(session, request, request_id) if begun is None else begun
+
+    def _begin(self, session: Session, request: LiveMigrationRequest, request_id: str | None) -> Driven:
         row = instances.find(session, request.instance)
         candidates = self._candidates(session, instances.status(session, row), request.dest)
         saga = _new_saga(row, candidates)
@@ -51,6 +60,7 @@ class Acceptance:
             session,
             transition.saga,
             requested_dest=request.dest,
+            request_id=request_id,
             epoch_before=saga.instance_epoch,
             chapter=chapter(saga, transition),
         )

@@ -9,17 +9,22 @@ from common.agent_api import AgentAPI
 from common.concurrency import Repeating, every
 from common.conductor_api import INTERFACE
 from common.errors import ConfigurationError
+from common.identity import Identity
 from common.rpc import Bus, Server
 from conductor.accept import Acceptance
+from conductor.administrators import Administrators
 from conductor.capacity import Limits
 from conductor.db import hosts
 from conductor.db.engine import Database
 from conductor.driver import Driver
 from conductor.endpoint import ConductorEndpoint
+from conductor.gate import Gate
 from conductor.inventory import Inventory
 from conductor.judging import Judging
+from conductor.keyring import RegisteredKeys
 from conductor.lookup import Lookup
 from conductor.news import News
+from conductor.policy import Policy
 from conductor.sender import Sender
 from conductor.sweeper import Patience, Sweeper
 
@@ -33,14 +38,17 @@ LOG = logging.getLogger(__name__)
 class Conductor:
     """One conductor of one process."""
 
-    def __init__(self, conf: cfg.ConfigOpts, bus: Bus) -> None:
+    def __init__(self, conf: cfg.ConfigOpts, identity: Identity) -> None:
         """Open the database; raises ConfigurationError. Nothing is received or sent before `start`."""
         self._conf = conf
-        self._bus = bus
-        self.database = Database(_connection(conf), max_retries=conf.database.max_retries)
+        policy = Policy(conf)
+        self.database = Database(connection(conf), max_retries=conf.database.max_retries)
+        self.bus = Bus(
+            conf, identity=identity, keyring=RegisteredKeys(self.database, own=identity.key.public)
+        )
         limits = _limits(conf)
         news = News(waiters_max=WATCHERS_MAX)
-        self.sender = Sender(AgentAPI(bus))
+        self.sender = Sender(AgentAPI(self.bus))
         self.driver = Driver(self.database, self.sender, news, limits=limits)
         retries = conf.conductor.migrate_max_retries
         endpoint = ConductorEndpoint(
@@ -50,10 +58,12 @@ class Conductor:
             driver=self.driver,
             judging=Judging(self.database, self.driver, limits=limits),
             inventory=Inventory(self.database, self.sender),
+            administrators=Administrators(self.database),
             news=news,
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))
-        self._server: Server = bus.serve(INTERFACE, conf.host, endpoint)
+        gate = Gate(self.database, policy, message_max_age_s=conf.message_max_age_s)
+        self._server: Server = self.bus.serve(INTERFACE, conf.host, endpoint, guard=gate)
         self._repeating: list[Repeating] = []
 
     def start(self) -> None:
@@ -61,7 +71,7 @@ class Conductor:
 
         A broker that is away is waited for; the database is not, it was opened before.
         """
-        LOG.info("connecting to %s", self._bus.name)
+        LOG.info("connecting to %s", self.bus.name)
         self._server.start()
         LOG.info("serving %s as %s", INTERFACE.topic, self._conf.host)
         self._repeating = [
@@ -74,14 +84,14 @@ class Conductor:
         for repeating in self._repeating:
             repeating.stop()
         self._server.stop()
-        self._bus.close()
+        self.bus.close()
         self.database.close()
 
     def _say_alive(self) -> None:
         self.database.transact(lambda session: hosts.hear_conductor(session, self._conf.host))
 
 
-def _connection(conf: cfg.ConfigOpts) -> str:
+def connection(conf: cfg.ConfigOpts) -> str:
     """Unset: a file in a directory of its own, since the agent's state has another owner where both share a host."""
     if conf.database.connection:
         return str(conf.database.connection)

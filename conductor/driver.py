@@ -56,11 +56,13 @@ class Driver:
     def answer(self, outcome: Outcome) -> None:
         """Take an agent's outcome; one that is not the current command's is dropped, and acknowledged (rule 3)."""
         try:
-            driven = self.drive(outcome.migration, Answered(outcome=outcome))
+            driven = self.drive(
+                outcome.migration, Answered(outcome=outcome), only_if=lambda saga: _was_asked(saga, outcome)
+            )
         except MigrationNotFoundError:
             LOG.warning("%s answers %s of a migration that no row knows", outcome.host, outcome.verb)
         else:
-            if engine.is_current(driven.before, outcome):
+            if engine.is_current(driven.before, outcome) and _was_asked(driven.before, outcome):
                 return
             LOG.info("a late %s of %s is dropped, epoch %d", outcome.verb, outcome.host, outcome.epoch)
         self._sender.acknowledge(outcome.host, instance=outcome.instance, epoch=outcome.epoch)
@@ -97,6 +99,12 @@ class Driver:
             if isinstance(event, Answered):
                 sagas.close_progress(session, event.outcome)
         return Driven(before=before, transition=transition)
+
+
+def _was_asked(saga: Saga, outcome: Outcome) -> bool:
+    """Whether the current command is for the host that answers: no other host has a say in it."""
+    command = live_migration.command(saga)
+    return command is None or command.host == outcome.host
 
 
 def chapter(before: Saga, transition: Transition, event: Event | None = None) -> Chapter:

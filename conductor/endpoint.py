@@ -8,6 +8,10 @@ from common.facts import Heartbeat, Report
 from common.migration import Acknowledgement, Outcome, Progress
 from common.states import Phase
 from common.views import (
+    AdministratorRequest,
+    AdministratorView,
+    AuditFilter,
+    AuditView,
     InstanceView,
     JournalView,
     LiveMigrationRequest,
@@ -17,6 +21,7 @@ from common.views import (
 )
 from conductor.aborting import refuse_if_late
 from conductor.accept import Acceptance
+from conductor.administrators import Administrators
 from conductor.db import instances, sagas
 from conductor.db.engine import Database
 from conductor.driver import Driver
@@ -41,6 +46,7 @@ class ConductorEndpoint:
         driver: Driver,
         judging: Judging,
         inventory: Inventory,
+        administrators: Administrators,
         news: News,
     ) -> None:
         self._database = database
@@ -49,6 +55,7 @@ class ConductorEndpoint:
         self._driver = driver
         self._judging = judging
         self._inventory = inventory
+        self._administrators = administrators
         self._news = news
 
     # ---- for clients
@@ -66,8 +73,9 @@ class ConductorEndpoint:
         return self._lookup.list_services()
 
     @exposed
-    def live_migrate(self, _context: Context, request: LiveMigrationRequest) -> MigrationView:
-        return self._lookup.show_migration(self._acceptance.accept(request))
+    def live_migrate(self, context: Context, request: LiveMigrationRequest) -> MigrationView:
+        migration = self._acceptance.accept(request, request_id=context.request_id)
+        return self._lookup.show_migration(migration)
 
     @exposed
     def list_migrations(self, _context: Context, which: MigrationFilter) -> tuple[MigrationView, ...]:
@@ -97,7 +105,7 @@ class ConductorEndpoint:
             refuse_if_late(saga)
             return True
 
-        self._driver.drive(migration, AbortAsked(by=context.signer), only_if=in_time)
+        self._driver.drive(migration, AbortAsked(by=str(context.signer)), only_if=in_time)
         return self._lookup.show_migration(migration)
 
     @exposed
@@ -109,7 +117,23 @@ class ConductorEndpoint:
             self._judging.declare_down(migration, down_host)
         return self._lookup.show_migration(migration)
 
-    # ---- for agents
+    @exposed
+    def create_administrator(self, context: Context, request: AdministratorRequest) -> AdministratorView:
+        return self._administrators.create(request, by=context.signer.name)
+
+    @exposed
+    def list_administrators(self, _context: Context) -> tuple[AdministratorView, ...]:
+        return self._administrators.list()
+
+    @exposed
+    def revoke_administrator(self, _context: Context, name: str) -> AdministratorView:
+        return self._administrators.revoke(name)
+
+    @exposed
+    def list_audit(self, _context: Context, which: AuditFilter) -> tuple[AuditView, ...]:
+        return self._administrators.audit(which)
+
+    # ---- for agents: `conductor.gate` has seen to it that each speaks for its own host
 
     @exposed
     def outcome(self, _context: Context, outcome: Outcome) -> None:
@@ -129,11 +153,11 @@ class ConductorEndpoint:
         self._inventory.heartbeat(heartbeat)
 
     @exposed
-    def confirm_live_migration(self, _context: Context, migration: str, epoch: int) -> bool:
-        """Rule 9: whether the source may still call migrateToURI3 under this epoch."""
+    def confirm_live_migration(self, context: Context, migration: str, epoch: int) -> bool:
+        """Rule 9: whether the source, and nobody else, may still call migrateToURI3 under this epoch."""
         with self._database.reading() as session:
             saga = sagas.load(session, migration).saga
-        return saga.phase is Phase.LIVE and saga.epoch == epoch
+        return saga.phase is Phase.LIVE and saga.epoch == epoch and saga.source == context.signer.name
 
     @exposed
     def ledger_floor(self, _context: Context, host: str) -> tuple[Acknowledgement, ...]:  # noqa: ARG002

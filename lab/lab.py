@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from lab import broker, faults, host, libvirtd, network, prober, record, services, storage, waiting
+from lab import broker, enrolment, faults, host, libvirtd, network, prober, record, services, storage, waiting
 from lab.errors import LabError
 from lab.faults import Victim
 from lab.guest import lifecycle, registry
@@ -115,7 +115,11 @@ class Lab:
         return self.paths.host(host_name) / services.log_file(service).relative_to("/")
 
     def start_services(self) -> None:
-        """Start the conductor and the agents and return when the conductor calls all of them up."""
+        """Start the conductor and the agents and return when the conductor calls all of them up.
+
+        The first time the keys by which they know each other are made.
+        """
+        enrolment.enrol(self.controller, self._compute(), paths=self.paths)
         started = [(self.controller, services.CONDUCTOR)]
         started += [(self.host(name), services.AGENT) for name in self.compute_hosts]
         for host_, service in started:

@@ -31,6 +31,8 @@ def base_configuration(name: str, *, password: str) -> dict[str, str]:
     }
     if name == network.CONTROLLER:
         values["database.connection"] = "sqlite:////var/lib/limosa/limosa.sqlite"
+        values["identity.administrator"] = "admin"
+        values["identity.administrator_key"] = "/etc/limosa/administrator.key"
     else:
         values["libvirt.connection_uri"] = "qemu:///system"
         values["libvirt.live_migration_uri"] = "qemu+tcp://%s/system"

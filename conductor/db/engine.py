@@ -38,10 +38,11 @@ class Database:
     `transactions` counts committed writing transactions, for tests and the bench.
     """
 
-    def __init__(self, connection: str, *, max_retries: int = 10) -> None:
+    def __init__(self, connection: str, *, max_retries: int = 10, beside_conductor: bool = False) -> None:
         """Open it and bring its schema up to date; raises ConfigurationError.
 
-        `connection` is SQLAlchemy's URL, e.g. sqlite:////var/lib/limosa/limosa.sqlite.
+        `connection` is SQLAlchemy's URL, e.g. sqlite:////var/lib/limosa/limosa.sqlite. `beside_conductor`: for a short
+        look or change while a conductor may be at work on it; the schema must be there, and stays as it is.
         """
         self.transactions = 0
         self._max_retries = max_retries
@@ -51,12 +52,17 @@ class Database:
         # SQLite has one writer. Who waits for it here lets other threads of work run; inside SQLite, under
         # eventlet, nobody would.
         self._turn: AbstractContextManager[object] = nullcontext()
-        if url.get_backend_name() == "sqlite":
+        if url.get_backend_name() == "sqlite" and not beside_conductor:
             self._lock_fd = _lock_against_others(url)
             self._turn = threading.Lock()
+        if beside_conductor:
+            _refuse_if_missing(url)
         self._writing_engine = self._engine.execution_options(is_writing=True)
         _try_to_write(self._writing_engine)
-        schema.upgrade(self._writing_engine)
+        if not beside_conductor:
+            schema.upgrade(self._writing_engine)
+        elif not schema.is_current(self._engine):
+            raise _unusable("its schema is not this version's; a conductor's start brings it up to date")
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -105,6 +111,12 @@ def _parsed(connection: str) -> URL:
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise _unusable("SQLite needs a file: what is decided must outlive us")
     return url
+
+
+def _refuse_if_missing(url: URL) -> None:
+    """SQLite would make an empty database of a path that is mistyped."""
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+        raise _unusable(f"there is no {url.database}; `limosa-conductor bootstrap` makes it")
 
 
 def _lock_against_others(url: URL) -> int:

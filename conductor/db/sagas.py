@@ -55,8 +55,19 @@ def saga_of(row: Migration) -> Saga:
     return from_primitive(Saga, json.loads(row.saga))
 
 
+def begun_by(session: Session, request_id: str) -> str | None:
+    """The migration that this request has begun."""
+    return session.scalars(select(Migration.id).where(Migration.request_id == request_id)).first()
+
+
 def create(
-    session: Session, saga: Saga, *, requested_dest: str | None, epoch_before: int, chapter: Chapter
+    session: Session,
+    saga: Saga,
+    *,
+    requested_dest: str | None,
+    request_id: str | None = None,
+    epoch_before: int,
+    chapter: Chapter,
 ) -> None:
     """Write a migration that begins; its instance has been taken for it."""
     now_ms = clock.read_ms(session)
@@ -67,6 +78,7 @@ def create(
             version=1,
             source=saga.source,
             requested_dest=requested_dest,
+            request_id=request_id,
             created_at_ms=now_ms,
             epoch_at_ms=now_ms,
             **_columns(saga, now_ms),
@@ -142,9 +154,16 @@ def _tell(session: Session, saga: Saga, chapter: Chapter, now_ms: int) -> None:
 
 
 def save_progress(session: Session, progress: Progress) -> bool:
-    """Keep what a source tells of its job; False if it is not of the current command, or older than what is known."""
+    """Keep what a source tells of its job; False if it is not of the current command, or older than what is known.
+
+    Only the source's own word counts: another host's would keep a lost command from being sent again.
+    """
     current = session.execute(
-        select(Migration.epoch).where(Migration.id == progress.migration, Migration.phase != Phase.DONE)
+        select(Migration.epoch).where(
+            Migration.id == progress.migration,
+            Migration.phase != Phase.DONE,
+            Migration.source == progress.host,
+        )
     ).scalar_one_or_none()
     if current != progress.epoch:
         return False

@@ -84,7 +84,7 @@ class FakeAgent:
         self.reports_requested = 0
         self.sequence = 0
         self.accepted: dict[str, int] = {}  # instance -> epoch
-        self._conductor = conductor
+        self.conductor = conductor
         self._answers: dict[Verb, Answer] = {}
         self._changed = threading.Condition()
 
@@ -101,7 +101,7 @@ class FakeAgent:
             self.superseded(command) if is_old else self._answers.get(command.verb, self.default)(command)
         )
         if outcome is not None:
-            self._conductor.outcome(outcome)
+            self.conductor.outcome(outcome)
 
     @exposed
     def acknowledge(self, _context: Context, acknowledgements: tuple[Acknowledgement, ...]) -> None:
@@ -127,7 +127,7 @@ class FakeAgent:
         self._answers.clear()
 
     def heartbeat(self) -> None:
-        self._conductor.heartbeat(
+        self.conductor.heartbeat(
             Heartbeat(
                 host=self.host,
                 start_id=self.start_id,
@@ -140,7 +140,7 @@ class FakeAgent:
 
     def report(self, *, gone: tuple[str, ...] = (), is_full: bool = True) -> None:
         guests = tuple(self.guests.values())
-        self._conductor.report(
+        self.conductor.report(
             report_of(
                 self.host,
                 *guests,
@@ -172,7 +172,7 @@ class FakeAgent:
             case Verb.PRE:
                 return replace(outcome, changes=DomainChanges())
             case Verb.LIVE:
-                if not self._conductor.confirm_live_migration(command.migration, command.epoch):
+                if not self.conductor.confirm_live_migration(command.migration, command.epoch):
                     return replace(outcome, result=Result.ERROR, detail="not confirmed")
                 return replace(outcome, statistics=JobStatistics(downtime_ms=DOWNTIME_MS, elapsed_ms=700))
             case Verb.OBSERVE | Verb.ABORT:

@@ -9,14 +9,21 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from common import config
 from common.agent_api import interface
 from common.concurrency import spawn
-from common.conductor_api import INTERFACE, ConductorAPI
-from common.rpc import Bus, Client, Server
+from common.conductor_api import ConductorAPI
+from common.dispatch import ObeyConductors
+from common.identity import ConductorsOnly, Identity, Kind
+from common.rpc import Bus, Server
+from common.states import Role
 from common.views import LiveMigrationRequest, MigrationView
 from conductor.app import Conductor
+from conductor.db import keys
 from conductor.sweeper import Patience, Sweeper
+from tests.fakes import identities
 from tests.fakes.agent import FakeAgent, guest_facts
 
 NEVER_S = 60.0
@@ -42,12 +49,14 @@ class Cluster:
         self._override("state_path", str(state_path))
         self._override("sweep_interval_s", NEVER_S, "conductor")
         self._override("reserved_host_memory_mb", 0, "conductor")
-        self._bus = Bus(self._conf, signer="test@controller")
+        self._bus = self._make_bus(identities.ADMINISTRATOR)
         self.api = ConductorAPI(self._bus)
+        self._buses = [self._bus]
         self.agents: dict[str, FakeAgent] = {}
         self._servers: list[Server] = []
         self.sent: Counter[str] = Counter()
         self.start_conductor()
+        self.conductor.database.transact(_register_administrator)
         for number in range(1, hosts + 1):
             self.add_host(f"compute{number}")
         self.source.guests[GUEST] = guest_facts(GUEST)
@@ -65,8 +74,12 @@ class Cluster:
 
     def add_host(self, name: str, *, memory_total_mib: int = 4096) -> FakeAgent:
         """A host whose agent has been heard and has reported."""
-        agent = FakeAgent(name, self.api, memory_total_mib=memory_total_mib)
-        server = self._bus.serve(interface(name), name, agent)
+        pem = identities.PUBLIC_KEYS[Kind.HOST].to_pem()
+        self.conductor.database.transact(lambda session: keys.add_host(session, name, pem))
+        bus = self._make_bus(identities.host(name))
+        self._buses.append(bus)
+        agent = FakeAgent(name, ConductorAPI(bus), memory_total_mib=memory_total_mib)
+        server = bus.serve(interface(name), name, agent, guard=ObeyConductors())
         server.start()
         self._servers.append(server)
         self.agents[name] = agent
@@ -75,16 +88,19 @@ class Cluster:
         self.until(lambda: any(s.host == name and s.memory_total_mib for s in self.api.list_services()))
         return agent
 
+    def _make_bus(self, identity: Identity) -> Bus:
+        keyring = ConductorsOnly(identities.PUBLIC_KEYS[Kind.CONDUCTOR])
+        return Bus(self._conf, identity=identity, keyring=keyring)
+
     # ---- the conductor
 
     def start_conductor(self) -> None:
-        self._conductor_bus = Bus(self._conf, signer="limosa-conductor@controller")
-        self.conductor = Conductor(self._conf, self._conductor_bus)
+        self.conductor = Conductor(self._conf, identities.CONDUCTOR)
         self.conductor.start()
 
     def stop_conductor(self) -> None:
         self.conductor.stop()
-        self.sent += self._conductor_bus.sent
+        self.sent += self.conductor.bus.sent
 
     def sweep(self, *, resend_s: float = LONG_S, timeout_s: float = LONG_S) -> None:
         """One sweep of a conductor that waits so long before it resends, or says that time has passed."""
@@ -97,9 +113,11 @@ class Cluster:
         app = self.conductor
         Sweeper(app.database, app.driver, app.sender, patience=patience).sweep()
 
-    def client(self) -> Client:
-        """To call what ConductorAPI has no method for yet."""
-        return self._bus.client(INTERFACE)
+    def bus(self, identity: Identity) -> Bus:
+        """To speak as somebody else."""
+        bus = self._make_bus(identity)
+        self._buses.append(bus)
+        return bus
 
     # ---- what a test does and looks at
 
@@ -127,14 +145,15 @@ class Cluster:
             time.sleep(0.01)
 
     def messages_sent(self) -> Counter[str]:
-        return self.sent + self._conductor_bus.sent + self._bus.sent
+        return sum((bus.sent for bus in (self.conductor.bus, *self._buses)), self.sent)
 
     def stop(self) -> None:
         # All at once: each takes about a second, the fake transport's poll.
         stopping = [spawn(stop) for stop in (self.conductor.stop, *(server.stop for server in self._servers))]
         for task in stopping:
             task.wait(WAIT_S)
-        self._bus.close()
+        for task in [spawn(bus.close) for bus in self._buses]:
+            task.wait(WAIT_S)
         self._conf.reset()
         self._conf.clear_override("transport_url")
         for name in (
@@ -150,3 +169,9 @@ class Cluster:
 
     def _override(self, name: str, value: object, group: str | None = None) -> None:
         self._conf.set_override(name, value, group=group)
+
+
+def _register_administrator(session: Session) -> None:
+    name = identities.ADMINISTRATOR.principal.name
+    pem = identities.PUBLIC_KEYS[Kind.ADMINISTRATOR].to_pem()
+    keys.add_administrator(session, name, role=Role.ADMIN, public_key=pem, by="test", valid_days=None)

@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from common.errors import InstanceNotFoundError, LimosaError, MigrationNotFoundError
-from common.states import HostState, MigrationStatus, MigrationType, Phase, PowerState
+from common.states import AuditResult, HostState, MigrationStatus, MigrationType, Phase, PowerState, Role
 from common.views import (
+    AdministratorRequest,
+    AdministratorView,
+    AuditFilter,
+    AuditView,
     InstanceView,
     JournalView,
+    KeyState,
     LiveMigrationRequest,
     MigrationFilter,
     MigrationView,
@@ -84,6 +89,33 @@ def migration_view(**changes: object) -> MigrationView:
     return MigrationView(**{**values, **changes})
 
 
+def administrator_view(**changes: object) -> AdministratorView:
+    values: dict[str, object] = {
+        "name": "ann",
+        "role": Role.ADMIN,
+        "state": KeyState.VALID,
+        "created_at": NOW,
+        "created_by": "bootstrap",
+        "expires_at": None,
+        "revoked_at": None,
+    }
+    return AdministratorView(**{**values, **changes})
+
+
+def audit_view(**changes: object) -> AuditView:
+    values: dict[str, object] = {
+        "id": 7,
+        "at": NOW,
+        "signer": "administrator:ann",
+        "method": "live_migrate",
+        "target": "instance=web1 dest=compute2",
+        "result": AuditResult.DONE,
+        "detail": "",
+        "request_id": "req-1",
+    }
+    return AuditView(**{**values, **changes})
+
+
 Happening = MigrationView | BaseException
 """One answer to a poll: a newer view, or what the call raises."""
 
@@ -96,6 +128,8 @@ class FakeConductor:
     services: tuple[ServiceView, ...] = ()
     migrations: tuple[MigrationView, ...] = ()
     journal: tuple[JournalView, ...] = ()
+    administrators: tuple[AdministratorView, ...] = ()
+    audit: tuple[AuditView, ...] = ()
     script: Iterable[Happening] = ()
     error: BaseException | None = None  # what every call but the polls raises
     on_poll: Callable[[float], None] = lambda timeout_s: None  # called when a poll finds nothing new
@@ -163,6 +197,25 @@ class FakeConductor:
         view = self.show_migration(migration)
         self.requests.append((migration, down_host))
         return view
+
+    def create_administrator(self, request: AdministratorRequest) -> AdministratorView:
+        self._fail()
+        self.requests.append(request)
+        return administrator_view(name=request.name, role=request.role)
+
+    def list_administrators(self) -> tuple[AdministratorView, ...]:
+        self._fail()
+        return self.administrators
+
+    def revoke_administrator(self, name: str) -> AdministratorView:
+        self._fail()
+        self.requests.append(name)
+        return administrator_view(name=name, state=KeyState.REVOKED, revoked_at=NOW)
+
+    def list_audit(self, which: AuditFilter) -> tuple[AuditView, ...]:
+        self._fail()
+        self.requests.append(which)
+        return self.audit
 
     def _newest(self) -> MigrationView:
         if self._current is None:

@@ -12,6 +12,7 @@ from common.conductor_api import INTERFACE
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import Heartbeat, Report
+from common.identity import ConductorsOnly, Kind
 from common.migration import (
     Acknowledgement,
     CheckDestArguments,
@@ -29,6 +30,7 @@ from common.states import Result, SourceSeen, Verb
 from compute_agent import app as app_module
 from compute_agent.app import Agent
 from compute_agent.settings import LiveMigrationSettings, Settings
+from tests.fakes import identities
 from tests.fakes.domain import guest_xml
 from tests.fakes.host import FLAGS, MIGRATION, WAIT_S
 from tests.fakes.hypervisor import FakeWorld
@@ -95,9 +97,9 @@ class Site:
         config.CONF.set_override("transport_url", "fake://")
         config.CONF.set_override("control_exchange", f"limosa-agent-{next(_serial)}")
         self.directory = directory
-        self.bus = Bus(config.CONF, signer="test@controller")
+        self.bus = Bus(config.CONF, identity=identities.CONDUCTOR, keyring=identities.EverybodysKeys())
         self.conductor = ScriptedConductor()
-        self.server = self.bus.serve(INTERFACE, "controller", self.conductor)
+        self.server = self.bus.serve(INTERFACE, "controller", self.conductor, guard=identities.LetThrough())
         self.agents = AgentAPI(self.bus)
         self.world = FakeWorld("compute1", "compute2")
         self.running = {}
@@ -111,7 +113,11 @@ class Site:
             live_migration=LiveMigrationSettings(flags=FLAGS, poll_interval_s=0.05),
             heartbeat_interval_s=0.2,
         )
-        bus = Bus(config.CONF, signer=f"limosa-compute-agent@{host}")
+        bus = Bus(
+            config.CONF,
+            identity=identities.host(host),
+            keyring=ConductorsOnly(identities.PUBLIC_KEYS[Kind.CONDUCTOR]),
+        )
         self.running[host] = Agent(settings, bus, self.world.hosts[host])
         self.running[host].start()
 

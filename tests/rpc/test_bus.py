@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -18,14 +19,23 @@ from common.checks import DEST_UNKNOWN
 from common.conductor_api import INTERFACE as CONDUCTOR
 from common.conductor_api import ConductorAPI
 from common.context import Context
-from common.dispatch import Dispatcher, InternalError, MessageExpiredError, MethodUnknownError, exposed
-from common.envelope import Interface, seal
+from common.dispatch import (
+    Dispatcher,
+    InternalError,
+    MessageExpiredError,
+    MethodUnknownError,
+    ObeyConductors,
+    exposed,
+)
+from common.envelope import Envelope, Interface, MisdirectedError, seal
 from common.errors import ConfigurationError, InstanceNotFoundError, RefusedError, ServiceUnreachableError
+from common.identity import Identity, KeyUnknownError, Kind, PrivateKey, SignatureWrongError
 from common.migration import Acknowledgement, Command, Outcome, RollbackArguments
-from common.rpc import Bus, BusError, BusRefusedError
+from common.rpc import Bus, BusError, BusRefusedError, ReplyNotProvenError
 from common.states import Result, Verb
 from common.views import LiveMigrationRequest, MigrationView
-from common.wire import WireError
+from common.wire import WireError, to_primitive
+from tests.fakes import identities
 
 COMMAND = Command(
     instance="i",
@@ -51,7 +61,7 @@ def make_bus():
 
     def make_bus(transport_url: str) -> Bus:
         conf.set_override("transport_url", transport_url)
-        return Bus(conf, signer="limosa-test@compute2")
+        return Bus(conf, identity=identities.CONDUCTOR, keyring=identities.EverybodysKeys())
 
     yield make_bus
     conf.reset()
@@ -68,7 +78,7 @@ def bus(make_bus):
 @pytest.fixture(scope="module")
 def served_conductor(bus):
     conductor = Conductor()
-    server = bus.serve(CONDUCTOR, "controller", conductor)
+    server = bus.serve(CONDUCTOR, "controller", conductor, guard=identities.LetThrough())
     server.start()
     yield conductor
     server.stop()
@@ -88,7 +98,7 @@ def serve(bus):
     servers = []
 
     def serve(interface, endpoint):
-        server = bus.serve(interface, "compute2", endpoint)
+        server = bus.serve(interface, "compute2", endpoint, guard=ObeyConductors())
         server.start()
         servers.append(server)
 
@@ -117,7 +127,7 @@ class Agent:
         self._remember(context, None)
 
     def _remember(self, context, what):
-        self.told.append((context.signer, what))
+        self.told.append((str(context.signer), what))
         self.heard.set()
 
 
@@ -162,7 +172,7 @@ def test_a_command_reaches_the_agent_of_its_host_only(bus, serve):
     serve(agent_interface("compute1"), elsewhere)
     AgentAPI(bus).execute(COMMAND)
     assert here.heard.wait(WAIT_S)
-    assert here.told == [("limosa-test@compute2", COMMAND)]
+    assert here.told == [("conductor:controller", COMMAND)]
     assert elsewhere.told == []
 
 
@@ -256,7 +266,7 @@ def test_an_endpoint_without_a_context_is_refused_at_start(bus):
         def method(self, something: str) -> None: ...
 
     with pytest.raises(TypeError, match="Context"):
-        bus.serve(CONDUCTOR, "compute2", Wrong())
+        bus.serve(CONDUCTOR, "compute2", Wrong(), guard=identities.LetThrough())
 
 
 # ---- what arrives, without a bus
@@ -272,20 +282,28 @@ def dispatcher(agent):
     return Dispatcher(
         agent_interface("compute2"),
         agent,
-        signer="limosa-test@compute2",
+        identity=identities.host("compute2"),
+        keyring=identities.EverybodysKeys(Kind.CONDUCTOR),
+        guard=ObeyConductors(),
         message_max_age_s=300,
         sent=Counter(),
     )
 
 
-def sealed_command(**changes):
-    message = seal(
-        json.dumps({"arguments": []}),
-        signer="limosa-conductor@controller",
-        interface=agent_interface("compute2"),
+def sealed_command(*, identity=identities.CONDUCTOR, audience="limosa-compute.compute2", **changes):
+    """A message of a conductor; `changes` are made to it before it is signed."""
+    envelope = Envelope(
+        signer=str(identity.principal),
+        audience=audience,
+        request_id="req-1",
+        sent_at=time.time(),
+        interface="compute-agent",
+        version="1.0",
         method="request_report",
+        payload=json.dumps({"arguments": []}),
     )
-    return {**message, **changes}
+    envelope = replace(envelope, **changes)
+    return to_primitive(replace(envelope, signature=identity.key.sign(envelope.signed_text())))
 
 
 def error_code(reply) -> str:
@@ -297,12 +315,104 @@ def test_a_stale_command_is_dropped_and_logged(dispatcher, agent, caplog):
         reply = dispatcher.receive({}, sealed_command(sent_at=time.time() - 301))
     assert error_code(reply) == MessageExpiredError.__name__
     assert agent.told == []
-    assert "request_report from limosa-conductor@controller was 301 s old" in caplog.text
+    assert "request_report from conductor:controller was 301 s old" in caplog.text
 
 
-def test_a_command_from_a_clock_that_is_ahead_is_taken(dispatcher, agent):
-    dispatcher.receive({}, sealed_command(sent_at=time.time() + 3600))
+def test_a_command_from_a_clock_that_is_a_little_ahead_is_taken(dispatcher, agent):
+    dispatcher.receive({}, sealed_command(sent_at=time.time() + 200))
     assert len(agent.told) == 1
+
+
+def test_a_command_from_the_future_is_dropped_it_could_be_sent_again_for_too_long(dispatcher, agent):
+    reply = dispatcher.receive({}, sealed_command(sent_at=time.time() + 3600))
+    assert error_code(reply) == MessageExpiredError.__name__
+    assert agent.told == []
+
+
+# ---- whose word counts
+
+
+def test_a_command_of_another_host_is_not_obeyed(dispatcher, agent):
+    reply = dispatcher.receive({}, sealed_command(identity=identities.host("compute1")))
+    assert error_code(reply) == KeyUnknownError.__name__
+    assert agent.told == []
+
+
+def test_a_host_whose_key_is_known_may_still_not_command(agent):
+    known = dispatcher_that_knows_everybody(agent)
+    assert (
+        error_code(known.receive({}, sealed_command(identity=identities.host("compute1"))))
+        == "NotPermittedError"
+    )
+    assert agent.told == []
+
+
+def test_a_command_in_a_conductors_name_without_its_key_is_not_obeyed(dispatcher, agent):
+    forger = Identity(principal=identities.CONDUCTOR.principal, key=PrivateKey.generate())
+    reply = dispatcher.receive({}, sealed_command(identity=forger))
+    assert error_code(reply) == SignatureWrongError.__name__
+    assert agent.told == []
+
+
+@pytest.mark.parametrize("field", ["payload", "method", "request_id", "audience", "version", "signature"])
+def test_a_command_that_was_changed_on_its_way_is_not_obeyed(dispatcher, agent, field):
+    message = sealed_command()
+    reply = dispatcher.receive({}, {**message, field: message[field] + " "})
+    assert error_code(reply) in (SignatureWrongError.__name__, WireError.__name__)
+    assert agent.told == []
+
+
+def test_a_command_for_another_host_is_not_obeyed_though_its_signature_is_right(dispatcher, agent):
+    reply = dispatcher.receive({}, sealed_command(audience="limosa-compute.compute1"))
+    assert error_code(reply) == MisdirectedError.__name__
+    assert agent.told == []
+
+
+def test_an_unsigned_command_is_not_obeyed(dispatcher, agent):
+    message = {key: value for key, value in sealed_command().items() if key != "signature"}
+    assert error_code(dispatcher.receive({}, message)) == SignatureWrongError.__name__
+    assert agent.told == []
+
+
+def test_an_answer_of_somebody_else_is_not_believed(bus, conductor, monkeypatch):
+    impostor = identities.host("compute9")
+    server_side = replace(identities.CONDUCTOR, principal=impostor.principal, key=impostor.key)
+    reply = seal(
+        json.dumps({"result": True}),
+        identity=server_side,
+        audience=str(bus.identity.principal),
+        interface=CONDUCTOR,
+        method="confirm_live_migration",
+    )
+    monkeypatch.setattr(bus, "send", lambda *_arguments: reply)
+    with pytest.raises(ReplyNotProvenError, match="host:compute9 has answered"):
+        ConductorAPI(bus).confirm_live_migration("m", 3)
+
+
+def test_the_answer_to_another_request_is_not_believed(bus, conductor, monkeypatch):
+    old = seal(
+        json.dumps({"result": True}),
+        identity=identities.CONDUCTOR,
+        audience=str(bus.identity.principal),
+        interface=CONDUCTOR,
+        method="confirm_live_migration",
+        request_id="req-yesterday",
+    )
+    monkeypatch.setattr(bus, "send", lambda *_arguments: old)
+    with pytest.raises(ReplyNotProvenError, match="something else"):
+        ConductorAPI(bus).confirm_live_migration("m", 3)
+
+
+def dispatcher_that_knows_everybody(agent):
+    return Dispatcher(
+        agent_interface("compute2"),
+        agent,
+        identity=identities.host("compute2"),
+        keyring=identities.EverybodysKeys(),
+        guard=ObeyConductors(),
+        message_max_age_s=300,
+        sent=Counter(),
+    )
 
 
 @pytest.mark.parametrize("message", [None, "text", {}, {"method": "execute"}])

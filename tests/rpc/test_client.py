@@ -21,7 +21,7 @@ from common.views import (
     MigrationView,
     ServiceView,
 )
-from tests.fakes import limosa
+from tests.fakes import identities, limosa
 from tests.fakes.conductor import INSTANCE, MIGRATION, FakeConductor, instance_view, migration_view
 
 RESPONSE_TIMEOUT_S = 1
@@ -80,7 +80,7 @@ def bus():
     cfg.CONF([], project="limosa", prog="limosa", default_config_files=[], default_config_dirs=[])
     cfg.CONF.set_override("transport_url", "fake://")
     cfg.CONF.set_override("rpc_response_timeout", RESPONSE_TIMEOUT_S)
-    bus = Bus(cfg.CONF)
+    bus = Bus(cfg.CONF, identity=identities.CONDUCTOR, keyring=identities.EverybodysKeys())
     yield bus
     bus.close()
     cfg.CONF.clear_override("transport_url")
@@ -94,7 +94,7 @@ def run(bus):
 
     def run_limosa(fake: FakeConductor | None, *argv: str) -> limosa.Run:
         if fake is not None:
-            server = bus.serve(INTERFACE, "controller1", Endpoint(fake))
+            server = bus.serve(INTERFACE, "controller1", Endpoint(fake), guard=identities.LetThrough())
             server.start()
             servers.append(server)
         return limosa.Run(lambda files: ConductorAPI(bus), *argv)

@@ -274,7 +274,7 @@ def test_a_command_without_an_outcome_is_sent_again(cluster, verb):
 def test_a_job_that_tells_of_its_progress_is_left_in_peace(cluster):
     cluster.source.silence(Verb.LIVE)
     view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
-    cluster.api.progress(progress_of(view, sequence=1))
+    cluster.source.conductor.progress(progress_of(view, sequence=1))
     seen = cluster.watch(view, lambda view: view.progress is not None)
     cluster.source.wait_for(lambda agent: Verb.LIVE in agent.verbs())
 
@@ -296,8 +296,8 @@ def test_progress_of_another_command_is_not_shown(cluster):
     cluster.source.silence(Verb.LIVE)
     view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
 
-    cluster.api.progress(replace(progress_of(view, sequence=9), epoch=view.epoch - 1))
-    cluster.api.progress(progress_of(view, sequence=1))
+    cluster.source.conductor.progress(replace(progress_of(view, sequence=9), epoch=view.epoch - 1))
+    cluster.source.conductor.progress(progress_of(view, sequence=1))
 
     assert cluster.watch(view, lambda view: view.progress is not None).progress.sequence == 1
 
@@ -314,8 +314,8 @@ def test_late_and_repeated_outcomes_change_nothing_and_are_acknowledged(cluster)
     cluster.source.silence(Verb.LIVE)
     view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
 
-    cluster.api.outcome(kept[0])
-    cluster.api.outcome(replace(kept[0], result=Result.REFUSED))
+    cluster.dest.conductor.outcome(kept[0])
+    cluster.dest.conductor.outcome(replace(kept[0], result=Result.REFUSED))
     cluster.dest.wait_for(lambda agent: len(agent.acknowledged) == 2)
 
     assert cluster.api.show_migration(view.id).version == view.version
@@ -328,7 +328,7 @@ def test_an_outcome_of_an_unknown_migration_is_acknowledged(cluster):
     cluster.source.wait_for(lambda agent: agent.commands)
     stray = cluster.source.outcome(cluster.source.commands[0], Result.OK)
 
-    cluster.api.outcome(replace(stray, migration="7b0d4c0e-0000-4000-8000-000000000000"))
+    cluster.source.conductor.outcome(replace(stray, migration="7b0d4c0e-0000-4000-8000-000000000000"))
 
     cluster.source.wait_for(lambda agent: agent.acknowledged)
 
@@ -385,10 +385,10 @@ def test_a_source_that_does_not_confirm_never_calls(cluster):
     cluster.source.silence(Verb.LIVE)
     view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
 
-    assert cluster.api.confirm_live_migration(view.id, view.epoch)
-    assert not cluster.api.confirm_live_migration(view.id, view.epoch - 1)
+    assert cluster.source.conductor.confirm_live_migration(view.id, view.epoch)
+    assert not cluster.source.conductor.confirm_live_migration(view.id, view.epoch - 1)
     cluster.api.abort_migration(view.id)
-    assert not cluster.api.confirm_live_migration(view.id, view.epoch)
+    assert not cluster.source.conductor.confirm_live_migration(view.id, view.epoch)
 
 
 # ---- the conductor dies

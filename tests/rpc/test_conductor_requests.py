@@ -205,11 +205,11 @@ def test_a_source_that_is_declared_down_lets_the_dest_be_asked(cluster):
 
 
 def test_an_empty_ledger_gets_the_floor_of_every_instance(cluster):
-    assert cluster.api.ledger_floor("compute2") == ()
+    assert cluster.dest.conductor.ledger_floor("compute2") == ()
 
     ended = cluster.end_of(cluster.migrate())
 
-    (floor,) = cluster.api.ledger_floor("compute2")
+    (floor,) = cluster.dest.conductor.ledger_floor("compute2")
     assert (floor.instance, floor.epoch) == (GUEST, ended.epoch)
 
 

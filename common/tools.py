@@ -1,0 +1,23 @@
+"""The frame of a command that is run by hand beside a service: sentences instead of tracebacks, exit codes of errors."""
+
+import sys
+from collections.abc import Callable
+
+from common.errors import LimosaError, describe_os_error
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run it; the process's exit code."""
+    try:
+        command()
+    except LimosaError as error:
+        print(" ".join(filter(None, (str(error), error.advice))), file=sys.stderr)  # noqa: T201 (to a person)
+        return error.exit_code
+    except OSError as error:
+        print(describe_os_error(error), file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def say(sentence: str) -> None:
+    print(sentence, flush=True)  # noqa: T201

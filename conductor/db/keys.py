@@ -1,0 +1,77 @@
+"""Whose keys are registered: hosts, and administrators with their roles."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from common.errors import AdministratorExistsError, AdministratorNotFoundError
+from common.states import Role
+from conductor.db import clock
+from conductor.db.models import Administrator, HostKey
+
+MS_PER_DAY = 86_400_000
+
+
+def add_host(session: Session, host: str, public_key: str) -> bool:
+    """Register a host's key, or replace it; whether it was known before."""
+    is_known = session.get(HostKey, host) is not None
+    session.merge(HostKey(host=host, public_key=public_key, added_at_ms=clock.read_ms(session)))
+    return is_known
+
+
+def remove_host(session: Session, host: str) -> bool:
+    """From now on nothing that it says is believed; whether it was known."""
+    row = session.get(HostKey, host)
+    if row is not None:
+        session.delete(row)
+    return row is not None
+
+
+def list_hosts(session: Session) -> Sequence[HostKey]:
+    return session.scalars(select(HostKey).order_by(HostKey.host)).all()
+
+
+def add_administrator(
+    session: Session, name: str, *, role: Role, public_key: str, by: str, valid_days: int | None
+) -> Administrator:
+    """Raises AdministratorExistsError, also for a name whose key was revoked."""
+    if session.get(Administrator, name) is not None:
+        raise AdministratorExistsError(name=name)
+    now_ms = clock.read_ms(session)
+    row = Administrator(
+        name=name,
+        role=role,
+        public_key=public_key,
+        created_at_ms=now_ms,
+        created_by=by,
+        expires_at_ms=None if valid_days is None else now_ms + valid_days * MS_PER_DAY,
+    )
+    session.add(row)
+    return row
+
+
+def get_administrator(session: Session, name: str) -> Administrator:
+    """Raises AdministratorNotFoundError."""
+    row = session.get(Administrator, name)
+    if row is None:
+        raise AdministratorNotFoundError(name=name)
+    return row
+
+
+def list_administrators(session: Session) -> Sequence[Administrator]:
+    return session.scalars(select(Administrator).order_by(Administrator.name)).all()
+
+
+def count_admins(session: Session) -> int:
+    """How many there are whose key counts and who may, as shipped, register others."""
+    query = (
+        select(func.count())
+        .select_from(Administrator)
+        .where(
+            Administrator.role == Role.ADMIN,
+            Administrator.revoked_at_ms.is_(None),
+            or_(Administrator.expires_at_ms.is_(None), Administrator.expires_at_ms > clock.read_ms(session)),
+        )
+    )
+    return int(session.execute(query).scalar_one())

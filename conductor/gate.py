@@ -1,0 +1,202 @@
+"""Who may call which method of the conductor's endpoint, once it is proven who he is.
+
+Hosts tell about themselves, and about nobody else. Administrators may what the policy allows; what changes something is
+done once for each request id, and is audited, as is all that is refused.
+"""
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from common import log
+from common.dispatch import Answer, Request
+from common.envelope import Envelope
+from common.errors import LimosaError, NotPermittedError, RequestReusedError
+from common.identity import Kind
+from common.states import AuditResult
+from conductor.db import audit, keys, requests
+from conductor.db.engine import Database
+from conductor.policy import BY_METHOD, Policy, Rule
+
+KEPT_AGES = 3  # first answers are kept for this many times the age that a message may have, either way
+REJECTIONS_MAX = (
+    60  # audited in one of the periods below; more of them would be somebody's way to fill the disk
+)
+REJECTIONS_PERIOD_S = 60.0
+_TARGET_FIELDS = ("instance", "dest", "name", "role", "host", "valid_days")  # of a request; no key, no secret
+
+LOG = logging.getLogger(__name__)
+
+OF_HOSTS: Final[Mapping[str, Callable[[tuple[Any, ...]], str | None]]] = {
+    "outcome": lambda arguments: arguments[0].host,
+    "progress": lambda arguments: arguments[0].host,
+    "report": lambda arguments: arguments[0].host,
+    "heartbeat": lambda arguments: arguments[0].host,
+    "ledger_floor": lambda arguments: arguments[0],
+    "confirm_live_migration": lambda _arguments: (
+        None
+    ),  # its migration says whom it concerns: the endpoint looks
+}
+"""What agents tell, and the host that each message speaks for."""
+
+
+class Gate:
+    """The guard of the conductor's endpoint; see `common.dispatch.Guard`."""
+
+    def __init__(self, database: Database, policy: Policy, *, message_max_age_s: float) -> None:
+        self._database = database
+        self._policy = policy
+        self._keep_s = KEPT_AGES * message_max_age_s
+        self._rejections = _Bound(REJECTIONS_MAX, period_s=REJECTIONS_PERIOD_S)
+
+    def answer(self, request: Request, carry_out: Callable[[], Answer]) -> Answer:
+        signer = request.context.signer
+        if signer.kind is Kind.HOST and request.method in OF_HOSTS:
+            self._refuse_others_affairs(request)
+            return carry_out()
+        rule = BY_METHOD.get(request.method)
+        if signer.kind is not Kind.ADMINISTRATOR or rule is None:
+            raise self._not_permitted(request, f"call {request.method}")
+        self._refuse_unless_permitted(request, rule)
+        return self._once(request, carry_out) if rule.is_change else carry_out()
+
+    def rejected(self, envelope: Envelope, error: LimosaError) -> None:
+        """Audit it, up to a bound: anybody who reaches the message bus can make these."""
+        LOG.warning("%s was dropped: %s", log.mask(f"{envelope.method:.80}"), error)
+        if not self._rejections.has_room():
+            return
+        self._database.transact(
+            lambda session: audit.note(
+                session,
+                signer=envelope.signer,
+                method=envelope.method,
+                target="",
+                result=AuditResult.REJECTED,
+                detail=str(error),
+                request_id=envelope.request_id,
+            )
+        )
+
+    def _refuse_others_affairs(self, request: Request) -> None:
+        host = OF_HOSTS[request.method](request.arguments)
+        if host not in (None, request.context.signer.name):
+            raise self._not_permitted(request, f"speak for {host:.80}")
+
+    def _refuse_unless_permitted(self, request: Request, rule: Rule) -> None:
+        name = request.context.signer.name
+        with self._database.reading() as session:
+            role = keys.get_administrator(session, name).role
+        if not self._policy.permits(name, role, rule):
+            raise self._not_permitted(request, rule.what, why=f"the role is {role}")
+
+    def _not_permitted(self, request: Request, what: str, *, why: str = "") -> NotPermittedError:
+        error = NotPermittedError(signer=request.context.signer, what=what, why=why)
+        if self._rejections.has_room():
+            self._database.transact(
+                lambda session: _note(session, request, AuditResult.NOT_PERMITTED, detail=str(error))
+            )
+        return error
+
+    def _once(self, request: Request, carry_out: Callable[[], Answer]) -> Answer:
+        """Its first answer, given before or now. The answer and its line in the audit are one commit.
+
+        Should we die between the deed and that commit, a repeated request is carried out again: all of them may be,
+        and `live_migrate` finds its own migration by the request's id.
+        """
+        signer, request_id = str(request.context.signer), request.context.request_id
+        digest = hashlib.sha256(f"{request.method}\n{request.payload}".encode()).hexdigest()
+        try:
+            with self._database.reading() as session:
+                first = requests.find(session, request_id, signer=signer, digest=digest)
+        except RequestReusedError as error:
+            detail = str(error)
+            self._database.transact(
+                lambda session: _note(session, request, AuditResult.REJECTED, detail=detail)
+            )
+            raise
+        if first is not None:
+            LOG.info("%s of %s is answered again (%s)", request.method, signer, request_id)
+            return _loads(first)
+        answer = carry_out()
+        kept = self._database.transact(
+            lambda session: _keep(session, request, answer, digest=digest, keep_s=self._keep_s)
+        )
+        return _loads(kept)
+
+
+def _keep(session: Session, request: Request, answer: Answer, *, digest: str, keep_s: float) -> str:
+    text = json.dumps(answer)
+    kept = requests.keep(
+        session,
+        request.context.request_id,
+        signer=str(request.context.signer),
+        digest=digest,
+        answer=text,
+        keep_s=keep_s,
+    )
+    if kept is text:
+        error = answer.get("error")
+        result = AuditResult.DONE if error is None else AuditResult.FAILED
+        _note(session, request, result, detail="" if error is None else _sentence(error))
+    return kept
+
+
+def _note(session: Session, request: Request, result: AuditResult, *, detail: str) -> None:
+    audit.note(
+        session,
+        signer=str(request.context.signer),
+        method=request.method,
+        target=_target(request.arguments),
+        result=result,
+        detail=detail,
+        request_id=request.context.request_id,
+    )
+
+
+def _target(arguments: tuple[Any, ...]) -> str:
+    """What a request is about, in a few words."""
+    words = []
+    for argument in arguments:
+        if is_dataclass(argument):
+            names = [field.name for field in fields(argument) if field.name in _TARGET_FIELDS]
+            values = {name: getattr(argument, name) for name in names}
+            words += [f"{name}={value}" for name, value in values.items() if value is not None]
+        elif isinstance(argument, str | int | float):
+            words.append(str(argument))
+    return " ".join(words)
+
+
+def _sentence(failure: Mapping[str, Any]) -> str:
+    error = LimosaError.by_code(failure["code"], fields=failure["fields"])
+    return str(error)
+
+
+def _loads(answer: str) -> Answer:
+    loaded: Answer = json.loads(answer)
+    return loaded
+
+
+class _Bound:
+    """At most so many in each period."""
+
+    def __init__(self, most: int, *, period_s: float) -> None:
+        self._most = most
+        self._period_s = period_s
+        self._lock = threading.Lock()
+        self._since = time.monotonic()
+        self._count = 0
+
+    def has_room(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._since > self._period_s:
+                self._since, self._count = now, 0
+            self._count += 1
+            return self._count <= self._most

@@ -1,0 +1,96 @@
+"""Register hosts and administrators in the database, on a controller and beside the conductor that runs there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oslo_config import cfg
+from sqlalchemy.orm import Session
+
+from common.errors import LimosaError
+from common.identity import NameInvalidError, PublicKey, is_name
+from common.states import AuditResult, Role
+from conductor.app import connection
+from conductor.db import audit, keys
+from conductor.db.engine import Database
+from conductor.db.models import HostKey
+
+BY = "limosa-conductor"  # in the audit: whoever may write the database
+
+
+class HostKnownError(LimosaError):
+    message = "{host} is registered already, with another key."
+    hint = "With --replace the new key takes its place, and the old one proves nothing any more."
+    exit_code = 2
+
+
+class HostNotRegisteredError(LimosaError):
+    message = "{host} is not registered."
+    hint = "`limosa-conductor host list` shows those that are."
+    exit_code = 3
+
+
+def add_host(conf: cfg.ConfigOpts, host: str, public_key: Path, *, is_replacing: bool) -> None:
+    """Raises NameInvalidError, KeyFileError, HostKnownError. The same key twice is no error."""
+    _refuse_if_invalid(host)
+    pem = PublicKey.load(public_key).to_pem()
+    with _opened(conf) as database:
+
+        def add(session: Session) -> None:
+            known = session.get(HostKey, host)
+            if known is not None and known.public_key != pem and not is_replacing:
+                raise HostKnownError(host=host)
+            keys.add_host(session, host, pem)
+            _note(session, "host add", host)
+
+        database.transact(add)
+
+
+def remove_host(conf: cfg.ConfigOpts, host: str) -> None:
+    """Raises HostNotRegisteredError."""
+    with _opened(conf) as database:
+
+        def remove(session: Session) -> None:
+            if not keys.remove_host(session, host):
+                raise HostNotRegisteredError(host=host)
+            _note(session, "host remove", host)
+
+        database.transact(remove)
+
+
+def registered_hosts(conf: cfg.ConfigOpts) -> tuple[str, ...]:
+    with _opened(conf) as database, database.reading() as session:
+        return tuple(row.host for row in keys.list_hosts(session))
+
+
+def add_administrator(conf: cfg.ConfigOpts, name: str, public_key: Path) -> None:
+    """Raises NameInvalidError, KeyFileError, AdministratorExistsError."""
+    _refuse_if_invalid(name)
+    pem = PublicKey.load(public_key).to_pem()
+    with _opened(conf) as database:
+
+        def add(session: Session) -> None:
+            keys.add_administrator(session, name, role=Role.ADMIN, public_key=pem, by=BY, valid_days=None)
+            _note(session, "administrator add", name)
+
+        database.transact(add)
+
+
+@contextmanager
+def _opened(conf: cfg.ConfigOpts) -> Iterator[Database]:
+    database = Database(connection(conf), max_retries=conf.database.max_retries, beside_conductor=True)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _refuse_if_invalid(name: str) -> None:
+    if not is_name(name):
+        raise NameInvalidError(name=f"{name:.80}")
+
+
+def _note(session: Session, method: str, target: str) -> None:
+    audit.note(
+        session, signer=BY, method=method, target=target, result=AuditResult.DONE, detail="", request_id=""
+    )
