@@ -39,6 +39,8 @@ def _hear(session: Session, heartbeat: Heartbeat) -> bool:
     host = hosts.get_or_add(session, heartbeat.host, start_id=heartbeat.start_id)
     if host.start_id == heartbeat.start_id and host.heartbeat_sequence >= heartbeat.sequence:
         return False
+    if host.start_id != heartbeat.start_id == host.past_start_id:
+        return False  # of a process that has been followed by another: late, or sent again by somebody
     host.start_id = heartbeat.start_id
     host.heartbeat_sequence = heartbeat.sequence
     host.heard_at_ms = clock.read_ms(session)

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 
+import oslo_messaging
 import pytest
 
 from common import config
@@ -267,6 +268,39 @@ def test_an_endpoint_without_a_context_is_refused_at_start(bus):
 
     with pytest.raises(TypeError, match="Context"):
         bus.serve(CONDUCTOR, "compute2", Wrong(), guard=identities.LetThrough())
+
+
+def test_a_request_that_nobody_answers_is_asked_again_under_its_id_and_signed_anew(
+    bus, conductor, monkeypatch
+):
+    asked = []
+    send = bus.send
+
+    def lose_the_first(client, is_call, sealed, timeout_s):
+        asked.append(sealed)
+        if len(asked) == 1:
+            raise oslo_messaging.MessagingTimeout("lost")
+        return send(client, is_call, sealed, timeout_s)
+
+    monkeypatch.setattr(bus, "send", lose_the_first)
+    with pytest.raises(RefusedError):
+        ConductorAPI(bus).live_migrate(LiveMigrationRequest(instance="web1"))
+    first, second = asked
+    assert first["request_id"] == second["request_id"]
+    assert first["signature"] != second["signature"]
+
+
+def test_a_look_that_nobody_answers_is_not_asked_twice(bus, conductor, monkeypatch):
+    asked = []
+
+    def lose(*_arguments):
+        asked.append(1)
+        raise oslo_messaging.MessagingTimeout("lost")
+
+    monkeypatch.setattr(bus, "send", lose)
+    with pytest.raises(ServiceUnreachableError):
+        ConductorAPI(bus).confirm_live_migration("m", 3)
+    assert len(asked) == 1
 
 
 # ---- what arrives, without a bus

@@ -121,6 +121,18 @@ def test_a_host_that_has_reported_is_not_asked_again_until_it_is_restarted(inven
     assert asked.asked == ["compute1", "compute1"]
 
 
+def test_a_heartbeat_of_an_earlier_process_is_dropped_once_the_next_one_has_reported(inventory, lookup):
+    inventory.heartbeat(heartbeat())
+    inventory.report(report_of("compute1", start_id="compute1-1"))
+    inventory.heartbeat(heartbeat(start_id="compute1-2"))
+    inventory.report(report_of("compute1", start_id="compute1-2"))
+
+    inventory.heartbeat(heartbeat(start_id="compute1-1", sequence=99, hypervisor_age_s=77.0))
+
+    [agent] = [service for service in lookup.list_services() if service.host == "compute1"]
+    assert agent.hypervisor_age_s == 0.5
+
+
 def test_a_late_heartbeat_is_dropped(inventory, lookup):
     inventory.heartbeat(heartbeat(sequence=2, hypervisor_age_s=9.0))
     inventory.heartbeat(heartbeat(sequence=1, hypervisor_age_s=0.5))
