@@ -70,6 +70,23 @@ def node(host: Namespaces) -> Process:
     raise LabError("RabbitMQ is not running")
 
 
+def trace(host: Namespaces, *, is_on: bool, paths: LabPaths) -> None:
+    """Have the node copy every message that enters or leaves it to the exchange amq.rabbitmq.trace, or stop that."""
+    environment = [f"{name}={value}" for name, value in _environment(paths).items()]
+    node_name = f"limosa@{network.CONTROLLER}"
+    host.run(
+        [
+            "env",
+            *environment,
+            "/usr/lib/rabbitmq/bin/rabbitmqctl",
+            "-q",
+            "-n",
+            node_name,
+            "trace_on" if is_on else "trace_off",
+        ]
+    )
+
+
 def _environment(paths: LabPaths) -> dict[str, str]:
     top = _top(paths)
     return {

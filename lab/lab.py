@@ -77,6 +77,11 @@ class Lab:
     def controller(self) -> Namespaces:
         return self.host(network.CONTROLLER)
 
+    @property
+    def transport_url(self) -> str:
+        """Where the broker is, with its password."""
+        return broker.transport_url(self._record.broker_password)
+
     def host(self, name: str) -> Namespaces:
         try:
             return self._record.hosts[name]

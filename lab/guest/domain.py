@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 from lab import network
 from lab.paths import SOURCES
 
+DESCRIPTION = "made by lab/ctl guest create"
 METADATA_NAMESPACE = "https://limosa.example/lab"
 EMULATOR = SOURCES / "guest" / "emulator"
 # A versioned type and a named model, so that hosts of another generation take the guest too.
@@ -29,6 +30,7 @@ class Domain:
     memory_mib: int
     disks: tuple[Disk, ...]
     vnc_listen: str | None = None  # an address of its host only: no other host can start the guest with it
+    vnc_password: str | None = None
 
 
 def serial_log(name: str) -> Path:
@@ -43,7 +45,7 @@ def render(domain: Domain) -> str:
   <name>{name}</name>
   <uuid>{domain.uuid}</uuid>
   <title>{name} of the lab</title>
-  <description>made by lab/ctl guest create</description>
+  <description>{DESCRIPTION}</description>
   <metadata>
     <lab:guest xmlns:lab='{METADATA_NAMESPACE}' number='{domain.number}'/>
   </metadata>
@@ -92,7 +94,8 @@ def _disk(disk: Disk) -> str:
 def _graphics(domain: Domain) -> str:
     if domain.vnc_listen is None:
         return ""
+    password = f" passwd={quoteattr(domain.vnc_password)}" if domain.vnc_password else ""
     return f"""\
-    <graphics type='vnc' autoport='yes'><listen type='address' address='{domain.vnc_listen}'/></graphics>
+    <graphics type='vnc' autoport='yes'{password}><listen type='address' address='{domain.vnc_listen}'/></graphics>
     <video><model type='none'/></video>
 """

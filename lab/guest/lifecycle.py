@@ -30,6 +30,7 @@ class GuestOptions:
     dirty_mib: int = 16
     has_local_disk: bool = False
     has_vnc: bool = False  # on an address of its host: virsh cannot migrate it without other XML
+    vnc_password: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,7 @@ def _start(
             number=record.number,
             memory_mib=options.memory_mib,
             vnc_listen=network.addresses(host.name).management if options.has_vnc else None,
+            vnc_password=options.vnc_password,
             disks=disks,
         )
     )
