@@ -36,6 +36,13 @@ class GuestFacts:
     arch: str = ""
     hypervisor: str = ""  # libvirt's domain type: kvm, qemu
     disks: tuple[DiskFacts, ...] = ()
+    cpu_xml: str = ""  # the <cpu> of the live XML as it stands there; empty: none
+    emulator: str = ""
+    graphics: tuple[tuple[str, str], ...] = ()  # (type, listen address; empty where it listens on none)
+    secrets: tuple[str, ...] = ()  # uuid or usage of the libvirt secrets that it names; never a value
+    networks: tuple[str, ...] = ()  # names of libvirt networks
+    nwfilters: tuple[str, ...] = ()
+    disk_gib: int = 0  # virtual sizes of its writable local disks together; 0: none, or not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,15 @@ class HostFacts:
     cpu_arch: str
     vcpus_total: int
     memory_total_mib: int
+    host_cpu_xml: str = ""  # the host's <cpu> in libvirt's capabilities
+    qemu_uid: int | None = None  # whom QEMU runs as, by libvirt's dac security model
+    qemu_gid: int | None = None
+    service_uid: int | None = None  # whom the agent runs as
+    service_gid: int | None = None
+    security_models: tuple[str, ...] = ()  # libvirt's words: apparmor, selinux, dac
+    lock_manager: str = ""  # lockd, sanlock; empty: QEMU's own locks only
+    disk_total_gib: int = 0  # of the file system of [agent]instances_path; 0: not known
+    disk_free_gib: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -211,6 +211,16 @@ AGENT_OPTIONS = [
         max=60,
         help="Least seconds between two progress messages of one migration.",
     ),
+    cfg.StrOpt(
+        "instances_path",
+        default="/var/lib/libvirt/images",
+        help="The directory whose file system counts as this host's disk space.",
+    ),
+    cfg.StrOpt(
+        "qemu_conf",
+        default="/etc/libvirt/qemu.conf",
+        help="libvirt's configuration of QEMU on this host: the agent reads there which lock manager is used.",
+    ),
 ]
 
 LIBVIRT_OPTIONS = [

@@ -2,7 +2,7 @@
 
 from common.migration import GuestTraits
 from common.states import PowerState
-from compute_agent.hypervisor import domain_xml
+from compute_agent.hypervisor import guest_xml
 from compute_agent.hypervisor.driver import Definition
 from compute_agent.storage.driver import Disk
 
@@ -18,7 +18,7 @@ def traits_of(definition: Definition) -> GuestTraits:
 
 def disks_of(definition: Definition) -> tuple[Disk, ...]:
     """The disks that the guest has now, drives without a medium included."""
-    facts = domain_xml.guest_facts(
+    facts = guest_xml.guest_facts(
         definition.live_xml,
         power_state=PowerState.UNKNOWN,
         is_persistent=definition.is_persistent,

@@ -20,6 +20,7 @@ def main() -> int:
     from common.errors import LimosaError
     from common.rpc import Bus
     from compute_agent.app import Agent
+    from compute_agent.hypervisor.host_files import HostFiles
     from compute_agent.hypervisor.libvirt_hypervisor import LibvirtHypervisor
     from compute_agent.ledger import claim_host
     from compute_agent.settings import Settings
@@ -29,9 +30,13 @@ def main() -> int:
         conf = config.load(argv, service="agent")
         log.setup(conf.log_level)
         claim = claim_host(conf.host)
-        hypervisor = LibvirtHypervisor(conf.libvirt.connection_uri, timeout_s=conf.agent.libvirt_timeout_s)
+        settings = Settings.read(conf)
+        files = HostFiles(qemu_conf=settings.qemu_conf, instances_path=settings.instances_path)
+        hypervisor = LibvirtHypervisor(
+            conf.libvirt.connection_uri, timeout_s=conf.agent.libvirt_timeout_s, files=files
+        )
         bus = Bus(conf, identity=credentials.of_host(conf), keyring=credentials.conductors_key(conf))
-        agent = Agent(Settings.read(conf), bus, hypervisor)
+        agent = Agent(settings, bus, hypervisor)
     except LimosaError as error:
         LOG.error("cannot start: %s %s", error, error.advice)
         return error.exit_code

@@ -35,6 +35,8 @@ class Settings:
     heartbeat_interval_s: float = 5.0
     full_report_interval_s: float = 60.0
     call_drain_s: float = 45.0
+    instances_path: Path = Path("/var/lib/libvirt/images")
+    qemu_conf: Path = Path("/etc/libvirt/qemu.conf")
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts) -> "Settings":
@@ -49,6 +51,8 @@ class Settings:
             heartbeat_interval_s=conf.report_interval,
             full_report_interval_s=conf.agent.full_report_interval,
             call_drain_s=conf.agent.call_drain_s,
+            instances_path=Path(conf.agent.instances_path),
+            qemu_conf=Path(conf.agent.qemu_conf),
         )
 
 

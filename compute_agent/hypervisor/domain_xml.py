@@ -1,4 +1,4 @@
-"""Domain XML: what it says, and the few changes that a migration makes to it. Pure.
+"""The few changes that a migration makes to domain XML, and our mark in it. Pure.
 
 Everything that is not named here goes through untouched, byte for byte.
 """
@@ -6,43 +6,12 @@ Everything that is not named here goes through untouched, byte for byte.
 import ipaddress
 from xml.sax.saxutils import quoteattr
 
-from common.facts import DiskFacts, GuestFacts
 from common.migration import DomainChanges
-from common.states import PowerState
 from compute_agent.hypervisor.xml_text import Element, XmlText
 
 MARK_NAMESPACE = "urn:limosa:migration:1"
 MARK_PREFIX = "limosa"
 _MARK_TAG = f"{MARK_PREFIX}:migration"
-
-# What libvirt's units mean (libvirt.org/formatdomain.html, memory allocation), in bytes.
-_UNIT_BYTES = {
-    "b": 1, "bytes": 1,
-    "kb": 10**3, "k": 2**10, "kib": 2**10,
-    "mb": 10**6, "m": 2**20, "mib": 2**20,
-    "gb": 10**9, "g": 2**30, "gib": 2**30,
-    "tb": 10**12, "t": 2**40, "tib": 2**40,
-}  # fmt: skip
-_MIB_BYTES = 2**20
-
-
-def guest_facts(xml: str, *, power_state: PowerState, is_persistent: bool, has_autostart: bool) -> GuestFacts:
-    """What a report says of a guest. `xml`: the live one of a running guest, the inactive one else."""
-    domain = XmlText.parse(xml).root
-    os_type = domain.find("os/type")
-    return GuestFacts(
-        uuid=domain.text_of("uuid"),
-        name=domain.text_of("name"),
-        power_state=power_state,
-        vcpus=_vcpus(domain),
-        memory_mib=_memory_mib(domain),
-        is_persistent=is_persistent,
-        has_autostart=has_autostart,
-        machine=os_type.get("machine") if os_type is not None else "",
-        arch=os_type.get("arch") if os_type is not None else "",
-        hypervisor=domain.get("type"),
-        disks=tuple(_disk(element) for element in domain.find_all("devices/disk")),
-    )
 
 
 def migration_mark(xml: str) -> str | None:
@@ -78,49 +47,6 @@ def without_mark(xml: str) -> str:
 def mark_element(migration: str) -> str:
     """Our metadata element. The hook in etc/libvirt/hooks reads it with sed: keep prefix and attribute as they are."""
     return f"<{_MARK_TAG} xmlns:{MARK_PREFIX}={quoteattr(MARK_NAMESPACE)} id={quoteattr(migration)}/>"
-
-
-# ---- reading
-
-
-def _vcpus(domain: Element) -> int:
-    vcpu = domain.find("vcpu")
-    if vcpu is None:
-        return 1  # libvirt's default
-    return int(vcpu.get("current") or vcpu.text or "1")
-
-
-def _memory_mib(domain: Element) -> int:
-    memory = domain.find("memory")
-    if memory is None:
-        return 0
-    unit = memory.get("unit", "KiB").lower()
-    size_bytes = int(memory.text or "0") * _UNIT_BYTES.get(unit, _UNIT_BYTES["kib"])
-    return -(-size_bytes // _MIB_BYTES)  # rounded up: a report never promises memory that is taken
-
-
-def _disk(element: Element) -> DiskFacts:
-    target, driver, source = element.find("target"), element.find("driver"), element.find("source")
-    return DiskFacts(
-        target=target.get("dev") if target is not None else "",
-        type=element.get("type", "file"),
-        source=_source(source) if source is not None else "",
-        device=element.get("device", "disk"),
-        format=driver.get("type", "raw") if driver is not None else "raw",
-        is_readonly=element.find("readonly") is not None,
-        is_shareable=element.find("shareable") is not None,
-    )
-
-
-def _source(source: Element) -> str:
-    for attribute in ("file", "dev", "dir"):
-        if source.get(attribute):
-            return source.get(attribute)
-    if source.get("pool"):
-        return f"{source.get('pool')}/{source.get('volume')}"
-    if source.get("protocol"):
-        return f"{source.get('protocol')}:{source.get('name')}"
-    return source.get("path") or source.get("type")  # vhostuser, vhostvdpa; nvme
 
 
 # ---- changing

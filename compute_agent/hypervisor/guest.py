@@ -9,7 +9,7 @@ import libvirt
 
 from common.facts import GuestFacts
 from common.states import PowerState
-from compute_agent.hypervisor import domain_xml, job
+from compute_agent.hypervisor import domain_xml, guest_xml, job
 from compute_agent.hypervisor.driver import ABSENT, Definition, DomainSnapshot, DomainState, JobKind, Reason
 
 _STATES = (
@@ -102,7 +102,7 @@ def facts(domain: Any) -> GuestFacts | None:
     state, reason = state_of(domain)
     if state is DomainState.PAUSED and reason in _HALF_REASONS and _is_incoming_half(domain, xml):
         return None
-    return domain_xml.guest_facts(
+    return guest_xml.guest_facts(
         xml,
         power_state=_POWER_STATES.get(state, PowerState.UNKNOWN),
         is_persistent=is_persistent,

@@ -1,6 +1,8 @@
 """The `Hypervisor` protocol over one host's libvirtd."""
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -9,7 +11,7 @@ import libvirt
 from common import concurrency
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
-from compute_agent.hypervisor import domain_xml, guest, job
+from compute_agent.hypervisor import capabilities, domain_xml, guest, job
 from compute_agent.hypervisor.classify import is_settling
 from compute_agent.hypervisor.control import ControlConnection
 from compute_agent.hypervisor.driver import (
@@ -20,6 +22,7 @@ from compute_agent.hypervisor.driver import (
     MigrateRequest,
 )
 from compute_agent.hypervisor.events import EventSource
+from compute_agent.hypervisor.host_files import HostFiles
 from compute_agent.hypervisor.libvirt_errors import (
     DomainExistsError,
     DomainNotFoundError,
@@ -37,17 +40,16 @@ CHANGE_TIMEOUT_S = 60.0
 OBSERVE_LOOKS_MAX = 20
 OBSERVE_PAUSE_S = 0.1
 
-_UNKNOWN_CPU_MODEL = "unknown"
-
 T = TypeVar("T")
 
 
 class LibvirtHypervisor:
     """See `driver.Hypervisor`."""
 
-    def __init__(self, uri: str, *, timeout_s: float) -> None:
+    def __init__(self, uri: str, *, timeout_s: float, files: HostFiles) -> None:
         self._uri = uri
         self._timeout_s = timeout_s
+        self._files = files
         self._control = ControlConnection(uri, timeout_s=timeout_s)
         self._events = EventSource(uri, timeout_s=timeout_s)
 
@@ -68,19 +70,28 @@ class LibvirtHypervisor:
     # ---- facts
 
     def host_facts(self) -> HostFacts:
-        return self._control.call(_host_facts, timeout_s=LIST_TIMEOUT_S)
+        facts = self._control.call(_host_facts, timeout_s=LIST_TIMEOUT_S)
+        space = self._files.disk_space()
+        return replace(
+            facts,
+            lock_manager=self._files.lock_manager(),
+            disk_total_gib=space.total_gib,
+            disk_free_gib=space.free_gib,
+        )
 
     def memory_free_mib(self) -> int:
         return self._control.call(_memory_free_mib)
 
     def list_guests(self) -> tuple[GuestFacts, ...]:
-        return self._control.call(guest.all_facts, timeout_s=LIST_TIMEOUT_S)
+        found = self._control.call(guest.all_facts, timeout_s=LIST_TIMEOUT_S)
+        return self._files.with_disk_sizes(found, is_full=True)
 
     def guest_facts(self, uuid: str) -> GuestFacts:
         facts = self._with_domain(uuid, guest.facts)
         if facts is None:
             raise DomainNotFoundError(uuid=uuid)
-        return facts
+        (sized,) = self._files.with_disk_sizes((facts,), is_full=False)
+        return sized
 
     def find_by_name(self, name: str) -> str | None:
         return self._control.call(lambda connection: _uuid_by_name(connection, name))
@@ -202,15 +213,21 @@ def _is_proven(snapshot: DomainSnapshot) -> bool:
 def _host_facts(connection: Any) -> HostFacts:
     # Not getInfo's memory: that is the sum of NUMA cells, which leaves out what the kernel placed elsewhere.
     memory_total_kib = _memory_kib(connection)["total"]
-    cpu = XmlText.parse(connection.getCapabilities()).root.find("host/cpu")
+    host = capabilities.read(connection.getCapabilities())
     return HostFacts(
         hypervisor_type=connection.getType(),
         hypervisor_version=connection.getVersion(),
         libvirt_version=connection.getLibVersion(),
-        cpu_model=cpu.text_of("model", _UNKNOWN_CPU_MODEL) if cpu is not None else _UNKNOWN_CPU_MODEL,
-        cpu_arch=cpu.text_of("arch") if cpu is not None else "",
+        cpu_model=host.cpu_model,
+        cpu_arch=host.cpu_arch,
         vcpus_total=connection.getInfo()[2],
         memory_total_mib=memory_total_kib // 1024,
+        host_cpu_xml=host.cpu_xml,
+        qemu_uid=host.qemu_uid,
+        qemu_gid=host.qemu_gid,
+        service_uid=os.geteuid(),
+        service_gid=os.getegid(),
+        security_models=host.security_models,
     )
 
 

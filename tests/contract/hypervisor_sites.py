@@ -16,6 +16,7 @@ from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.classify import classify_dest, classify_source
 from compute_agent.hypervisor.driver import Hypervisor, MigrateRequest, MigrationCall
 from compute_agent.hypervisor.flags import flags_value
+from compute_agent.hypervisor.host_files import HostFiles
 from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
 from compute_agent.hypervisor.libvirt_hypervisor import LibvirtHypervisor
 from lab.faults import Victim
@@ -201,8 +202,12 @@ class LabSite:
             self._lab.guest_delete(place.name)
 
     def _connect(self, host: str) -> LibvirtHypervisor:
-        socket = f"/proc/{self._lab.host(host).init.pid}/root/run/libvirt/libvirt-sock"
-        return LibvirtHypervisor(f"qemu+unix:///system?socket={socket}", timeout_s=CALL_TIMEOUT_S)
+        root = Path(f"/proc/{self._lab.host(host).init.pid}/root")
+        files = HostFiles(
+            qemu_conf=root / "etc/libvirt/qemu.conf", instances_path=root / "var/lib/libvirt/images"
+        )
+        uri = f"qemu+unix:///system?socket={root}/run/libvirt/libvirt-sock"
+        return LibvirtHypervisor(uri, timeout_s=CALL_TIMEOUT_S, files=files)
 
     def _qemu(self, uuid: str) -> int:
         name = self._lab.virsh(SOURCE, "domname", uuid)

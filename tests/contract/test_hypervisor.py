@@ -25,6 +25,16 @@ def test_host_tells_what_it_has(site: Site) -> None:
     assert 0 < site.source.memory_free_mib() <= facts.memory_total_mib
 
 
+def test_host_tells_what_a_guest_from_elsewhere_must_fit(site: Site) -> None:
+    facts = site.source.host_facts()
+    assert facts.host_cpu_xml.startswith("<cpu>") and "<vendor>" in facts.host_cpu_xml
+    assert (facts.qemu_uid, facts.qemu_gid) == (0, 0)
+    assert (facts.service_uid, facts.service_gid) == (0, 0)
+    assert "dac" in facts.security_models
+    assert facts.lock_manager == ""
+    assert 0 < facts.disk_free_gib <= facts.disk_total_gib
+
+
 def test_guest_is_found_with_its_facts(site: Site) -> None:
     uuid = site.add_guest(guest_xml("web"))
     [guest] = site.source.list_guests()
@@ -32,6 +42,8 @@ def test_guest_is_found_with_its_facts(site: Site) -> None:
     assert (guest.uuid, guest.name, guest.power_state) == (uuid, "web", PowerState.RUNNING)
     assert (guest.memory_mib, guest.vcpus, guest.hypervisor) == (16, 1, "qemu")
     assert guest.is_persistent and not guest.has_autostart
+    assert guest.cpu_xml.startswith("<cpu") and "qemu64" in guest.cpu_xml
+    assert (guest.disk_gib, guest.networks, guest.nwfilters, guest.secrets) == (0, (), (), ())
     assert site.source.find_by_name("web") == uuid
 
 

@@ -12,7 +12,7 @@ import libvirt
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
 from common.states import PowerState
-from compute_agent.hypervisor import domain_xml
+from compute_agent.hypervisor import domain_xml, guest_xml
 from compute_agent.hypervisor.driver import (
     ABSENT,
     Definition,
@@ -106,6 +106,14 @@ class FakeHypervisor:
             cpu_arch="x86_64",
             vcpus_total=4,
             memory_total_mib=8192,
+            host_cpu_xml="<cpu><arch>x86_64</arch><model>qemu64</model><vendor>AMD</vendor></cpu>",
+            qemu_uid=0,
+            qemu_gid=0,
+            service_uid=0,
+            service_gid=0,
+            security_models=("none", "dac"),
+            disk_total_gib=100,
+            disk_free_gib=50,
         )
 
     # ---- what tests do to it
@@ -343,7 +351,7 @@ class FakeHypervisor:
 
 
 def _facts(domain: FakeDomain) -> GuestFacts:
-    return domain_xml.guest_facts(
+    return guest_xml.guest_facts(
         domain.live_xml or domain.inactive_xml or "",
         power_state=_POWER_STATES.get(domain.state, PowerState.UNKNOWN),
         is_persistent=domain.inactive_xml is not None,

@@ -1,12 +1,10 @@
-"""Reading and changing domain XML: what is changed, and above all what is not."""
+"""Changing domain XML: what is changed, and above all what is not."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.facts import DiskFacts
 from common.migration import DomainChanges, GraphicsListen
-from common.states import PowerState
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.xml_text import XmlText
 
@@ -59,51 +57,6 @@ def graphics_domain(graphics: str) -> str:
 
 def changed_graphics(graphics: str) -> str:
     return domain_xml.persist_xml(graphics_domain(graphics), changes=CHANGES)
-
-
-# ---- facts
-
-
-def test_facts_of_a_guest() -> None:
-    facts = domain_xml.guest_facts(
-        DOMAIN, power_state=PowerState.RUNNING, is_persistent=True, has_autostart=False
-    )
-    assert (facts.name, facts.uuid) == ("wéb", "c1b2a5a4-0f0e-4f4b-8a7e-1d2c3b4a5f60")
-    assert (facts.machine, facts.arch, facts.hypervisor) == ("pc-q35-7.2", "x86_64", "kvm")
-    assert facts.vcpus == 2
-    assert facts.memory_mib == 1025, "1024 MiB and 1 KiB are rounded up"
-    assert facts.disks == (
-        DiskFacts(target="vda", type="file", source="/srv/a b.qcow2", format="qcow2"),
-        DiskFacts(target="vdb", type="block", source="/dev/sdb", is_shareable=True),
-        DiskFacts(target="vdc", type="network", source="rbd:pool/image"),
-        DiskFacts(target="vdd", type="volume", source="default/v1"),
-        DiskFacts(target="sda", type="file", source="", device="cdrom", is_readonly=True),
-    )
-
-
-@pytest.mark.parametrize(
-    ("memory", "expected_mib"),
-    [
-        ("<memory>1024</memory>", 1),
-        ("<memory unit='GiB'>2</memory>", 2048),
-        ("<memory unit='G'>2</memory>", 2048),
-        ("<memory unit='MB'>1</memory>", 1),
-        ("<memory unit='bytes'>1</memory>", 1),
-        ("", 0),
-    ],
-)
-def test_memory_in_each_unit(memory: str, expected_mib: int) -> None:
-    facts = domain_xml.guest_facts(
-        f"<domain>{memory}</domain>", power_state=PowerState.SHUTOFF, is_persistent=True, has_autostart=False
-    )
-    assert facts.memory_mib == expected_mib
-
-
-def test_smallest_domain_has_facts() -> None:
-    facts = domain_xml.guest_facts(
-        "<domain/>", power_state=PowerState.SHUTOFF, is_persistent=True, has_autostart=True
-    )
-    assert (facts.vcpus, facts.memory_mib, facts.disks) == (1, 0, ())
 
 
 # ---- the mark

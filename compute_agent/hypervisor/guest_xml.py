@@ -1,0 +1,139 @@
+"""Domain XML read as facts of a guest. Pure, and total: no valid domain XML, whatever devices it has, makes it raise.
+
+What is read here travels and is stored: names of secrets may, their values and passwords never.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from common.facts import DiskFacts, GuestFacts
+from common.states import PowerState
+from compute_agent.hypervisor.xml_text import Element, XmlText
+
+# What libvirt's units mean (libvirt.org/formatdomain.html, memory allocation), in bytes.
+_UNIT_BYTES = {
+    "b": 1, "bytes": 1,
+    "kb": 10**3, "k": 2**10, "kib": 2**10,
+    "mb": 10**6, "m": 2**20, "mib": 2**20,
+    "gb": 10**9, "g": 2**30, "gib": 2**30,
+    "tb": 10**12, "t": 2**40, "tib": 2**40,
+}  # fmt: skip
+_MIB_BYTES = 2**20
+
+
+def guest_facts(xml: str, *, power_state: PowerState, is_persistent: bool, has_autostart: bool) -> GuestFacts:
+    """What a report says of a guest. `xml`: the live one of a running guest, the inactive one else.
+
+    `disk_gib` is not in any XML: whoever can look at the disks fills it in.
+    """
+    document = XmlText.parse(xml)
+    domain = document.root
+    os_type, cpu = domain.find("os/type"), domain.find("cpu")
+    return GuestFacts(
+        uuid=domain.text_of("uuid"),
+        name=domain.text_of("name"),
+        power_state=power_state,
+        vcpus=_vcpus(domain),
+        memory_mib=_memory_mib(domain),
+        is_persistent=is_persistent,
+        has_autostart=has_autostart,
+        machine=os_type.get("machine") if os_type is not None else "",
+        arch=os_type.get("arch") if os_type is not None else "",
+        hypervisor=domain.get("type"),
+        disks=tuple(_disk(element) for element in domain.find_all("devices/disk")),
+        cpu_xml=document.outer(cpu) if cpu is not None else "",
+        emulator=domain.text_of("devices/emulator"),
+        graphics=_graphics(domain),
+        secrets=_secrets(domain),
+        networks=_networks(domain),
+        nwfilters=_unique(filter.get("filter") for filter in domain.find_all("devices/interface/filterref")),
+    )
+
+
+def _vcpus(domain: Element) -> int:
+    vcpu = domain.find("vcpu")
+    if vcpu is None:
+        return 1  # libvirt's default
+    return _number(vcpu.get("current") or vcpu.text, default=1)
+
+
+def _memory_mib(domain: Element) -> int:
+    memory = domain.find("memory")
+    if memory is None:
+        return 0
+    unit = memory.get("unit", "KiB").lower()
+    size_bytes = _number(memory.text, default=0) * _UNIT_BYTES.get(unit, _UNIT_BYTES["kib"])
+    return -(-size_bytes // _MIB_BYTES)  # rounded up: a report never promises memory that is taken
+
+
+def _number(text: str, *, default: int) -> int:
+    """libvirt writes decimal numbers only; what it may write one day instead must not stop a whole report."""
+    return int(text) if text.isascii() and text.isdecimal() else default
+
+
+def _disk(element: Element) -> DiskFacts:
+    target, driver, source = element.find("target"), element.find("driver"), element.find("source")
+    return DiskFacts(
+        target=target.get("dev") if target is not None else "",
+        type=element.get("type", "file"),
+        source=_source(source) if source is not None else "",
+        device=element.get("device", "disk"),
+        format=driver.get("type", "raw") if driver is not None else "raw",
+        is_readonly=element.find("readonly") is not None,
+        is_shareable=element.find("shareable") is not None,
+    )
+
+
+def _source(source: Element) -> str:
+    for attribute in ("file", "dev", "dir"):
+        if source.get(attribute):
+            return source.get(attribute)
+    if source.get("pool"):
+        return f"{source.get('pool')}/{source.get('volume')}"
+    if source.get("protocol"):
+        return f"{source.get('protocol')}:{source.get('name')}"
+    return source.get("path") or source.get("type")  # vhostuser, vhostvdpa; nvme
+
+
+def _graphics(domain: Element) -> tuple[tuple[str, str], ...]:
+    """Each place where a console listens; the attribute `listen` only repeats the first `<listen>`."""
+    found = []
+    for graphics in domain.find_all("devices/graphics"):
+        listens = [listen.get("address") for listen in graphics.find_all("listen")]
+        found += [(graphics.get("type"), address) for address in listens or [graphics.get("listen")]]
+    return tuple(found)
+
+
+def _secrets(domain: Element) -> tuple[str, ...]:
+    """In a disk's or a hostdev's `<auth>` or `<encryption>`, backing images' and mirrors' as well, and in a TPM's."""
+    devices = domain.find("devices")
+    if devices is None:
+        return ()
+    named = [secret.get("uuid") or secret.get("usage") for secret in _descendants(devices, "secret")]
+    tpms = domain.find_all("devices/tpm/backend/encryption")
+    return _unique([*named, *(encryption.get("secret") for encryption in tpms)])
+
+
+def _networks(domain: Element) -> tuple[str, ...]:
+    interfaces = [
+        source.get("network")
+        for interface in domain.find_all("devices/interface")
+        if interface.get("type") == "network"
+        for source in interface.find_all("source")
+    ]
+    listens = domain.find_all("devices/graphics/listen")
+    return _unique([*interfaces, *(listen.get("network") for listen in listens)])
+
+
+def _descendants(element: Element, tag: str) -> Iterator[Element]:
+    """Without recursion: the depth is the document's choice."""
+    waiting = [element]
+    while waiting:
+        for child in waiting.pop(0).children:
+            waiting.append(child)
+            if child.tag == tag:
+                yield child
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    """In their order, without the empty ones."""
+    return tuple(dict.fromkeys(filter(None, names)))
