@@ -62,6 +62,7 @@ class ListCommand(Reporting, Lister):
 
     kind: ClassVar["type[DataclassInstance]"]
     table_keys: ClassVar[tuple[str, ...]]
+    optional_keys: ClassVar[tuple[str, ...]] = ()  # of those: left out where no row has anything under them
 
     @abstractmethod
     def fetch(self, arguments: argparse.Namespace) -> "Sequence[DataclassInstance]":
@@ -76,7 +77,10 @@ class ListCommand(Reporting, Lister):
             formatter=parsed_args.formatter,
             requested=parsed_args.columns,
         )
-        return layout.names, [layout.row(view) for view in self.fetch(parsed_args)]
+        views = self.fetch(parsed_args)
+        if parsed_args.formatter == TABLE and not parsed_args.columns:
+            layout = layout.without_nothing(*views, among=self.optional_keys)
+        return layout.names, [layout.row(view) for view in views]
 
 
 class ShowCommand(Reporting, ShowOne):
@@ -114,6 +118,10 @@ class MigrationCommand(ShowCommand):
 
 def add_instance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("instance", metavar="INSTANCE", type=name, help="name or uuid")
+
+
+def add_host(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", metavar="HOST", type=name, help="a compute host, as `host list` shows it")
 
 
 def add_migration(parser: argparse.ArgumentParser) -> None:

@@ -50,9 +50,14 @@ class Layout:
                 raise InvalidRequestError(reason=f"There is no column {name}; there are: {', '.join(every)}.")
         return cls(keys=table_keys if formatter == TABLE and not requested else every, formatter=formatter)
 
-    def without_nothing(self, view: "DataclassInstance") -> "Layout":
-        """Leave out what is empty, for one object shown to a person."""
-        keys = tuple(key for key in self.keys if _value(view, key) not in _NOTHING)
+    def without_nothing(self, *views: "DataclassInstance", among: tuple[str, ...] | None = None) -> "Layout":
+        """Leave out what is empty in all views, for a person; of all keys unless given `among` which."""
+        keys = tuple(
+            key
+            for key in self.keys
+            if (among is not None and key not in among)
+            or any(_value(view, key) not in _NOTHING for view in views)
+        )
         return Layout(keys=keys, formatter=self.formatter)
 
     @property

@@ -98,6 +98,14 @@ class ConductorAPI:
         """Who asked for what, newest first."""
         return self._client.call("list_audit", which, kind=tuple[AuditView, ...])
 
+    def enable_service(self, host: str) -> ServiceView:
+        """Let guests be moved there again; raises HostNotFoundError. Idempotent."""
+        return self._client.call("enable_service", host, kind=ServiceView)
+
+    def disable_service(self, host: str, reason: str) -> ServiceView:
+        """Let no guest be moved there; those that run there stay. Raises HostNotFoundError, InvalidRequestError."""
+        return self._client.call("disable_service", host, reason, kind=ServiceView)
+
     # ---- for agents
 
     def outcome(self, outcome: Outcome) -> None:

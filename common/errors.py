@@ -92,6 +92,14 @@ class MigrationNotFoundError(LimosaError):
     exit_code = 3
 
 
+class HostNotFoundError(LimosaError):
+    """No compute agent of that name was ever heard."""
+
+    message = "There is no host {host}."
+    hint = "`limosa host list` shows those whose agents have been heard."
+    exit_code = 3
+
+
 class RefusedError(LimosaError):
     """Checks refuse; `findings` carries every reason."""
 

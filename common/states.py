@@ -55,6 +55,13 @@ class HostState(StrEnum):
     DOWN = "down"
 
 
+class ServiceStatus(StrEnum):
+    """Whether new work may be given to a host, as its administrators want it. Nova's words."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"  # guests stay and run on; none is moved there
+
+
 class Role(StrEnum):
     """What an administrator may do, by the policy as it is shipped."""
 

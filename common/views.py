@@ -16,6 +16,7 @@ from common.states import (
     Phase,
     PowerState,
     Role,
+    ServiceStatus,
     TaskState,
 )
 
@@ -50,6 +51,8 @@ class ServiceView:
     memory_free_mib: int | None  # for guests: total * ratio - reserved - claimed
     hypervisor_version: str | None
     libvirt_version: str | None
+    status: ServiceStatus = ServiceStatus.ENABLED
+    disabled_reason: str | None = None  # in an administrator's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from conductor.capacity import Limits
 from conductor.db import hosts
 from conductor.db.engine import Database
 from conductor.driver import Driver
+from conductor.enabling import Enabling
 from conductor.endpoint import ConductorEndpoint
 from conductor.gate import Gate
 from conductor.inventory import Inventory
@@ -60,6 +61,7 @@ class Conductor:
             inventory=Inventory(self.database, self.sender),
             administrators=Administrators(self.database),
             news=news,
+            enabling=Enabling(self.database),
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))
         gate = Gate(self.database, policy, message_max_age_s=conf.message_max_age_s)

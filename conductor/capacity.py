@@ -14,6 +14,8 @@ class HostStatus:
     hypervisor_age_s: float | None  # since libvirt answered the agent, at its last heartbeat
     facts: HostFacts | None  # None: it has not reported yet
     used_mib: int  # its guests, what open migrations claim on it, and guests that only it reports
+    disabled_reason: str | None = None  # of an administrator; None: enabled
+    version: str = ""  # its agent's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

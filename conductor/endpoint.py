@@ -25,6 +25,7 @@ from conductor.administrators import Administrators
 from conductor.db import instances, sagas
 from conductor.db.engine import Database
 from conductor.driver import Driver
+from conductor.enabling import Enabling
 from conductor.inventory import Inventory
 from conductor.judging import Judging
 from conductor.lookup import Lookup
@@ -48,6 +49,7 @@ class ConductorEndpoint:
         inventory: Inventory,
         administrators: Administrators,
         news: News,
+        enabling: Enabling,
     ) -> None:
         self._database = database
         self._lookup = lookup
@@ -57,6 +59,7 @@ class ConductorEndpoint:
         self._inventory = inventory
         self._administrators = administrators
         self._news = news
+        self._enabling = enabling
 
     # ---- for clients
 
@@ -132,6 +135,16 @@ class ConductorEndpoint:
     @exposed
     def list_audit(self, _context: Context, which: AuditFilter) -> tuple[AuditView, ...]:
         return self._administrators.audit(which)
+
+    @exposed
+    def enable_service(self, context: Context, host: str) -> ServiceView:
+        self._enabling.enable(host, by=context.signer.name)
+        return self._lookup.show_service(host)
+
+    @exposed
+    def disable_service(self, context: Context, host: str, reason: str) -> ServiceView:
+        self._enabling.disable(host, reason=reason, by=context.signer.name)
+        return self._lookup.show_service(host)
 
     # ---- for agents: `conductor.gate` has seen to it that each speaks for its own host
 

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from common.concurrency import sleep
-from common.errors import InvalidRequestError, MigrationNotFoundError
+from common.errors import HostNotFoundError, InvalidRequestError, MigrationNotFoundError
 from common.states import Phase
 from common.views import InstanceView, JournalView, MigrationFilter, MigrationView, ServiceView
 from conductor import presentation
@@ -65,6 +65,15 @@ class Lookup:
                 for host in known.values()
             ),
         )
+
+    def show_service(self, host: str) -> ServiceView:
+        """One agent; raises HostNotFoundError."""
+        with self._database.reading() as session:
+            found = hosts.read_hosts(session).get(host)
+            guests = instances.count_by_host(session)
+        if found is None:
+            raise HostNotFoundError(host=host)
+        return presentation.agent_view(found, guests=guests.get(host, 0), limits=self._limits)
 
     def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:
         """The newest first; raises InvalidRequestError for a limit out of bounds."""

@@ -45,6 +45,8 @@ RULES: Final = (
     Rule(method="live_migrate", role=Role.OPERATOR, what="migrate an instance", is_change=True),
     Rule(method="abort_migration", role=Role.OPERATOR, what="abort a migration", is_change=True),
     Rule(method="judge_migration", role=Role.ADMIN, what="judge a migration", is_change=True),
+    Rule(method="enable_service", role=Role.OPERATOR, what="enable a host", is_change=True),
+    Rule(method="disable_service", role=Role.OPERATOR, what="disable a host", is_change=True),
     Rule(method="list_administrators", role=Role.READER, what="list administrators"),
     Rule(method="create_administrator", role=Role.ADMIN, what="create an administrator", is_change=True),
     Rule(method="revoke_administrator", role=Role.ADMIN, what="revoke an administrator", is_change=True),

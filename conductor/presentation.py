@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from common.migration import Progress
-from common.states import HostState, MigrationType, Phase
+from common.states import HostState, MigrationType, Phase, ServiceStatus
 from common.views import InstanceView, JournalView, MigrationView, ServiceView, StepTime
 from conductor.capacity import HostStatus, Limits, free_mib, is_up
 from conductor.db import instances, sagas
@@ -47,6 +47,8 @@ def agent_view(host: HostStatus, *, guests: int, limits: Limits) -> ServiceView:
         memory_free_mib=free_mib(host, limits),
         hypervisor_version=None if facts is None else version(facts.hypervisor_version),
         libvirt_version=None if facts is None else version(facts.libvirt_version),
+        status=ServiceStatus.ENABLED if host.disabled_reason is None else ServiceStatus.DISABLED,
+        disabled_reason=host.disabled_reason,
     )
 
 

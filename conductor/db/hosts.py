@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from common.errors import HostNotFoundError
 from common.facts import HostFacts
 from common.wire import from_primitive, to_primitive
 from conductor.capacity import HostStatus
@@ -31,6 +32,8 @@ def read_hosts(session: Session) -> Mapping[str, HostStatus]:
             hypervisor_age_s=row.hypervisor_age_s,
             facts=facts_of(row),
             used_mib=used.get(row.name, 0),
+            disabled_reason=row.disabled_reason,
+            version=row.version,
         )
         for row in session.scalars(select(Host).order_by(Host.name))
     }
@@ -59,6 +62,15 @@ def get_or_add(session: Session, name: str, *, start_id: str) -> Host:
         )
         session.add(row)
     return row
+
+
+def disable(session: Session, name: str, *, reason: str | None) -> str | None:
+    """Write why no guest is moved there any more, None to let them; the reason before. Raises HostNotFoundError."""
+    row = session.get(Host, name)
+    if row is None:
+        raise HostNotFoundError(host=name)
+    before, row.disabled_reason = row.disabled_reason, reason
+    return before
 
 
 def hear_conductor(session: Session, name: str) -> None:

@@ -4,10 +4,19 @@ It has the client's half of `common.conductor_api.ConductorAPI`; a test compares
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from common.errors import InstanceNotFoundError, LimosaError, MigrationNotFoundError
-from common.states import AuditResult, HostState, MigrationStatus, MigrationType, Phase, PowerState, Role
+from common.errors import HostNotFoundError, InstanceNotFoundError, LimosaError, MigrationNotFoundError
+from common.states import (
+    AuditResult,
+    HostState,
+    MigrationStatus,
+    MigrationType,
+    Phase,
+    PowerState,
+    Role,
+    ServiceStatus,
+)
 from common.views import (
     AdministratorRequest,
     AdministratorView,
@@ -216,6 +225,20 @@ class FakeConductor:
         self._fail()
         self.requests.append(which)
         return self.audit
+
+    def enable_service(self, host: str) -> ServiceView:
+        return self._with_status(host, ServiceStatus.ENABLED, None)
+
+    def disable_service(self, host: str, reason: str) -> ServiceView:
+        return self._with_status(host, ServiceStatus.DISABLED, reason)
+
+    def _with_status(self, host: str, status: ServiceStatus, reason: str | None) -> ServiceView:
+        self._fail()
+        self.requests.append((host, reason))
+        for view in self.services:
+            if view.host == host:
+                return replace(view, status=status, disabled_reason=reason)
+        raise HostNotFoundError(host=host)
 
     def _newest(self) -> MigrationView:
         if self._current is None:

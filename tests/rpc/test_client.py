@@ -73,6 +73,14 @@ class Endpoint:
     def abort_migration(self, context: Context, migration: str) -> MigrationView:
         return self.fake.abort_migration(migration)
 
+    @exposed
+    def enable_service(self, context: Context, host: str) -> ServiceView:
+        return self.fake.enable_service(host)
+
+    @exposed
+    def disable_service(self, context: Context, host: str, reason: str) -> ServiceView:
+        return self.fake.disable_service(host, reason)
+
 
 @pytest.fixture
 def bus():

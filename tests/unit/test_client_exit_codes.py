@@ -107,7 +107,8 @@ def test_exit_2_a_configuration_that_cannot_work():
 
 
 @pytest.mark.parametrize("argv", [["show", "web9"], ["migration", "show", "x"], ["migration", "log", "x"],
-                                  ["migration", "watch", "x"], ["migration", "abort", "x"]])  # fmt: skip
+                                  ["migration", "watch", "x"], ["migration", "abort", "x"],
+                                  ["service", "enable", "x"], ["service", "disable", "x", "--reason", "y"]])  # fmt: skip
 def test_exit_3_not_found(argv):
     ended = run(FakeConductor(), *argv)
     assert ended.code == ExitCode.NOT_FOUND
