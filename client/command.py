@@ -6,7 +6,8 @@ A command says what it fetches and which columns a person sees; cliff formats it
 import argparse
 import sys
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cliff.lister import Lister
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from common.conductor_api import ConductorAPI
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 10_000  # rows of one answer: some MiB in one message
 
 
 class Reporting:
@@ -62,6 +66,7 @@ class ListCommand(Reporting, Lister):
 
     kind: ClassVar["type[DataclassInstance]"]
     table_keys: ClassVar[tuple[str, ...]]
+    headings: ClassVar[Mapping[str, str]] = {}  # where a table has others than the keys give
     optional_keys: ClassVar[tuple[str, ...]] = ()  # of those: left out where no row has anything under them
 
     @abstractmethod
@@ -80,6 +85,8 @@ class ListCommand(Reporting, Lister):
         views = self.fetch(parsed_args)
         if parsed_args.formatter == TABLE and not parsed_args.columns:
             layout = layout.without_nothing(*views, among=self.optional_keys)
+            if not parsed_args.sort_columns:  # cliff finds columns by the headings that the keys give
+                layout = replace(layout, headings=self.headings)
         return layout.names, [layout.row(view) for view in views]
 
 
@@ -128,6 +135,20 @@ def add_migration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "migration", metavar="MIGRATION", type=name, help="id of a migration, as `migration list` shows it"
     )
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--limit", metavar="N", type=limit, default=DEFAULT_LIMIT, help=f"at most N (default {DEFAULT_LIMIT})"
+    )
+
+
+def limit(text: str) -> int:
+    """A number of rows; raises ValueError, which argparse tells as a usage error."""
+    number = int(text)
+    if not 1 <= number <= MAX_LIMIT:
+        raise argparse.ArgumentTypeError(f"{number} is not between 1 and {MAX_LIMIT}")
+    return number
 
 
 def name(text: str) -> str:

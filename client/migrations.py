@@ -2,12 +2,9 @@
 
 import argparse
 
-from client.command import ListCommand, MigrationCommand, add_migration, name
+from client.command import ListCommand, MigrationCommand, add_limit, add_migration, name
 from common.errors import InvalidRequestError
 from common.views import JournalView, MigrationFilter, MigrationView
-
-DEFAULT_LIMIT = 100
-MAX_LIMIT = 10_000  # rows of one answer: some MiB in one message
 
 
 class MigrationList(ListCommand):
@@ -23,13 +20,7 @@ class MigrationList(ListCommand):
         )
         parser.add_argument("--host", metavar="HOST", type=name, help="only those from or to this host")
         parser.add_argument("--open", action="store_true", help="only those that have not ended")
-        parser.add_argument(
-            "--limit",
-            metavar="N",
-            type=limit,
-            default=DEFAULT_LIMIT,
-            help=f"at most N (default {DEFAULT_LIMIT})",
-        )
+        add_limit(parser)
         return parser
 
     def fetch(self, arguments: argparse.Namespace) -> tuple[MigrationView, ...]:
@@ -110,11 +101,3 @@ class MigrationJudge(MigrationCommand):
                 "make sure that this host is off, then add --yes."
             )
         return self.conductor.judge_migration(arguments.migration, down_host=arguments.down_host)
-
-
-def limit(text: str) -> int:
-    """A number of rows; raises ValueError, which argparse tells as a usage error."""
-    number = int(text)
-    if not 1 <= number <= MAX_LIMIT:
-        raise argparse.ArgumentTypeError(f"{number} is not between 1 and {MAX_LIMIT}")
-    return number

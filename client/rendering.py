@@ -6,7 +6,7 @@ spelling, so that cliff's `-c` and `--sort-column`, which ignore case and take s
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from client import progress, sentences
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 TABLE: Final = "table"
 _STRUCTURED: Final = ("json", "yaml")  # formats that can carry lists and objects
 _VERSION_KEY: Final = "schema_version"
-_SPELLINGS: Final[Mapping[str, str]] = {"uuid": "UUID", "id": "ID", "vcpus": "VCPUs", "mib": "MiB"}
+_SPELLINGS: Final[Mapping[str, str]] = {
+    "uuid": "UUID",
+    "id": "ID",
+    "cpu": "CPU",
+    "vcpus": "VCPUs",
+    "mib": "MiB",
+    "gib": "GiB",
+}
 _NOTHING: Final = (None, "", ())
 
 
@@ -30,6 +37,7 @@ class Layout:
 
     keys: tuple[str, ...]
     formatter: str
+    headings: Mapping[str, str] = field(default_factory=dict)  # of a table, where not made of the key
 
     @classmethod
     def choose(
@@ -44,7 +52,7 @@ class Layout:
 
         Raises InvalidRequestError for a requested column that does not exist.
         """
-        every = (_VERSION_KEY, *(field.name for field in fields(kind)))
+        every = (_VERSION_KEY, *(each.name for each in fields(kind)))
         for name in requested:
             if _normalised(name) not in every:
                 raise InvalidRequestError(reason=f"There is no column {name}; there are: {', '.join(every)}.")
@@ -58,12 +66,14 @@ class Layout:
             if (among is not None and key not in among)
             or any(_value(view, key) not in _NOTHING for view in views)
         )
-        return Layout(keys=keys, formatter=self.formatter)
+        return replace(self, keys=keys)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The column names as cliff is to show them."""
-        return tuple(map(heading, self.keys)) if self.formatter == TABLE else self.keys
+        if self.formatter != TABLE:
+            return self.keys
+        return tuple(self.headings.get(key, heading(key)) for key in self.keys)
 
     def row(self, view: "DataclassInstance") -> tuple[object, ...]:
         """The values under `names`."""
@@ -111,6 +121,7 @@ def _normalised(column: str) -> str:
 
 _TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "conflict": ", ".join,
+    "guests": ", ".join,
     "findings": lambda found: "\n".join(map(sentences.of_finding, found)),
     "progress": lambda newest: progress.numbers(newest.statistics),
     "steps": lambda steps: "\n".join(map(sentences.of_step, steps)),

@@ -1,9 +1,9 @@
-"""`limosa service list|enable|disable`: who is heard, when last, and who gets new work."""
+"""`limosa service list|enable|disable|describe-resource`: who is heard, when last, and who gets new work."""
 
 import argparse
 
 from client.command import ListCommand, ShowCommand, add_host, name
-from common.views import ServiceView
+from common.views import ResourceView, ServiceView
 
 
 class ServiceList(ListCommand):
@@ -55,3 +55,26 @@ class ServiceDisable(ServiceCommand):
 
     def fetch(self, arguments: argparse.Namespace) -> ServiceView:
         return self.conductor.disable_service(arguments.host, arguments.reason)
+
+
+class ServiceDescribeResource(ListCommand):
+    """Show what a host has, what is taken of it, and by which guests.
+
+    (used_now) is what guests that run take, and what migrations hold for those that are to come; those rows have a
+    migration. (used_max) is what would be taken if all its guests ran.
+    """
+
+    kind = ResourceView
+    table_keys = ("host", "instance", "cpu", "memory_mib", "disk_gib", "power_state", "migration")
+    optional_keys = ("migration",)
+    headings = {  # noqa: RUF012  # Nova's
+        "host": "HOST", "instance": "INSTANCE", "cpu": "cpu", "memory_mib": "mem(mb)", "disk_gib": "hdd",
+    }  # fmt: skip
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        add_host(parser)
+        return parser
+
+    def fetch(self, arguments: argparse.Namespace) -> tuple[ResourceView, ...]:
+        return self.conductor.describe_resource(arguments.host)

@@ -12,11 +12,14 @@ from common.views import (
     AdministratorView,
     AuditFilter,
     AuditView,
+    HistoryView,
+    HostView,
     InstanceView,
     JournalView,
     LiveMigrationRequest,
     MigrationFilter,
     MigrationView,
+    ResourceView,
     ServiceView,
 )
 
@@ -105,6 +108,25 @@ class ConductorAPI:
     def disable_service(self, host: str, reason: str) -> ServiceView:
         """Let no guest be moved there; those that run there stay. Raises HostNotFoundError, InvalidRequestError."""
         return self._client.call("disable_service", host, reason, kind=ServiceView)
+
+    def list_hosts(self) -> tuple[HostView, ...]:
+        """All whose agents have been heard, by name."""
+        return self._client.call("list_hosts", kind=tuple[HostView, ...])
+
+    def show_host(self, host: str) -> HostView:
+        """By name; raises HostNotFoundError."""
+        return self._client.call("show_host", host, kind=HostView)
+
+    def describe_resource(self, host: str) -> tuple[ResourceView, ...]:
+        """What the host has and what is taken of it: three sums, then a row a guest; raises HostNotFoundError."""
+        return self._client.call("describe_resource", host, kind=tuple[ResourceView, ...])
+
+    def instance_history(self, instance: str, *, limit: int = 100) -> tuple[HistoryView, ...]:
+        """Its migrations that have ended, newest first; of one that is gone, too.
+
+        Raises InstanceNotFoundError, InstanceAmbiguousError.
+        """
+        return self._client.call("instance_history", instance, limit, kind=tuple[HistoryView, ...])
 
     # ---- for agents
 

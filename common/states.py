@@ -62,6 +62,16 @@ class ServiceStatus(StrEnum):
     DISABLED = "disabled"  # guests stay and run on; none is moved there
 
 
+class ResourceKind(StrEnum):
+    """What one row of `limosa service describe-resource` is about."""
+
+    TOTAL = "total"  # what the host has
+    USED_NOW = "used-now"  # what is taken of it
+    USED_MAX = "used-max"  # what would be taken if all its guests ran
+    INSTANCE = "instance"  # one guest that is there
+    CLAIM = "claim"  # one that is not there yet: a migration holds room for it
+
+
 class Role(StrEnum):
     """What an administrator may do, by the policy as it is shipped."""
 

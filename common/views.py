@@ -15,6 +15,7 @@ from common.states import (
     MigrationType,
     Phase,
     PowerState,
+    ResourceKind,
     Role,
     ServiceStatus,
     TaskState,
@@ -53,6 +54,74 @@ class ServiceView:
     libvirt_version: str | None
     status: ServiceStatus = ServiceStatus.ENABLED
     disabled_reason: str | None = None  # in an administrator's words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostView:
+    """What a host is and has. None: its agent has not reported it."""
+
+    name: str
+    status: ServiceStatus
+    disabled_reason: str | None
+    state: HostState
+    last_seen_s: float  # ago
+    hypervisor_age_s: float | None  # since libvirt answered the agent
+    agent_version: str
+    hypervisor_type: str | None
+    hypervisor_version: str | None
+    libvirt_version: str | None
+    cpu_model: str | None
+    cpu_arch: str | None
+    vcpus_total: int | None
+    vcpus_used: int  # of guests that run, and claimed
+    memory_total_mib: int | None
+    memory_used_mib: int  # of guests that run
+    memory_claimed_mib: int  # beyond that: what open migrations hold for guests that are to come
+    memory_free_mib: int | None  # for guests: total * ratio - reserved - used - claimed
+    disk_total_gib: int | None  # where the host keeps the disks of its guests
+    disk_free_gib: int | None
+    instances: int
+    guests: tuple[str, ...]  # names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceView:
+    """One row of what a host has and what is taken of it."""
+
+    host: str
+    instance: str  # a guest's name; of the sums: (total), (used_now), (used_max), as Nova has them
+    kind: ResourceKind
+    instance_uuid: str | None
+    power_state: PowerState | None
+    migration: str | None  # the open one that holds this room
+    cpu: int | None
+    memory_mib: int | None
+    disk_gib: int | None  # of the sums: what the host's file system says; used_max and guests: virtual sizes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryView:
+    """A migration that has ended: what was predicted of it, and what was measured. None: not known."""
+
+    migration: str
+    instance_uuid: str
+    instance_name: str
+    status: MigrationStatus
+    source: str
+    dest: str | None
+    predicted_seconds: float | None
+    predicted_downtime_ms: int | None
+    predicted_sent_mib: float | None
+    predicted_passes: int | None
+    predicted_rate_mib_s: float | None
+    measured_seconds: float
+    measured_downtime_ms: int | None
+    measured_sent_mib: float | None
+    measured_passes: int | None
+    measured_rate_mib_s: float | None
+    reason: str
+    created_at: str
+    finished_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

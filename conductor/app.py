@@ -20,6 +20,7 @@ from conductor.driver import Driver
 from conductor.enabling import Enabling
 from conductor.endpoint import ConductorEndpoint
 from conductor.gate import Gate
+from conductor.host_lookup import HostLookup
 from conductor.inventory import Inventory
 from conductor.judging import Judging
 from conductor.keyring import RegisteredKeys
@@ -62,6 +63,7 @@ class Conductor:
             administrators=Administrators(self.database),
             news=news,
             enabling=Enabling(self.database),
+            hosts=HostLookup(self.database, limits=limits),
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))
         gate = Gate(self.database, policy, message_max_age_s=conf.message_max_age_s)

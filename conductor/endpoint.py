@@ -12,11 +12,14 @@ from common.views import (
     AdministratorView,
     AuditFilter,
     AuditView,
+    HistoryView,
+    HostView,
     InstanceView,
     JournalView,
     LiveMigrationRequest,
     MigrationFilter,
     MigrationView,
+    ResourceView,
     ServiceView,
 )
 from conductor.aborting import refuse_if_late
@@ -26,6 +29,7 @@ from conductor.db import instances, sagas
 from conductor.db.engine import Database
 from conductor.driver import Driver
 from conductor.enabling import Enabling
+from conductor.host_lookup import HostLookup
 from conductor.inventory import Inventory
 from conductor.judging import Judging
 from conductor.lookup import Lookup
@@ -50,6 +54,7 @@ class ConductorEndpoint:
         administrators: Administrators,
         news: News,
         enabling: Enabling,
+        hosts: HostLookup,
     ) -> None:
         self._database = database
         self._lookup = lookup
@@ -60,6 +65,7 @@ class ConductorEndpoint:
         self._administrators = administrators
         self._news = news
         self._enabling = enabling
+        self._hosts = hosts
 
     # ---- for clients
 
@@ -145,6 +151,22 @@ class ConductorEndpoint:
     def disable_service(self, context: Context, host: str, reason: str) -> ServiceView:
         self._enabling.disable(host, reason=reason, by=context.signer.name)
         return self._lookup.show_service(host)
+
+    @exposed
+    def list_hosts(self, _context: Context) -> tuple[HostView, ...]:
+        return self._hosts.list_hosts()
+
+    @exposed
+    def show_host(self, _context: Context, host: str) -> HostView:
+        return self._hosts.show_host(host)
+
+    @exposed
+    def describe_resource(self, _context: Context, host: str) -> tuple[ResourceView, ...]:
+        return self._hosts.describe_resource(host)
+
+    @exposed
+    def instance_history(self, _context: Context, instance: str, limit: int) -> tuple[HistoryView, ...]:
+        return self._lookup.instance_history(instance, limit=limit)
 
     # ---- for agents: `conductor.gate` has seen to it that each speaks for its own host
 

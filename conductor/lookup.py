@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from common.concurrency import sleep
 from common.errors import HostNotFoundError, InvalidRequestError, MigrationNotFoundError
+from common.migration import Progress
 from common.states import Phase
-from common.views import InstanceView, JournalView, MigrationFilter, MigrationView, ServiceView
+from common.views import HistoryView, InstanceView, JournalView, MigrationFilter, MigrationView, ServiceView
 from conductor import presentation
 from conductor.capacity import Limits
 from conductor.db import clock, hosts, instances, sagas
@@ -23,6 +24,8 @@ LIST_MAX = 10_000  # migrations in one answer
 WATCH_MAX_S = 30.0  # however long a client wants to wait: its next call may go to another conductor
 POLL_S = 1.0  # for changes that other conductors make
 CROWDED_S = 0.5
+
+_NEWEST_FIRST = (Migration.created_at_ms.desc(), Migration.id)
 
 
 class Lookup:
@@ -76,22 +79,39 @@ class Lookup:
         return presentation.agent_view(found, guests=guests.get(host, 0), limits=self._limits)
 
     def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:
-        """The newest first; raises InvalidRequestError for a limit out of bounds."""
-        if not 0 < which.limit <= LIST_MAX:
-            raise InvalidRequestError(reason=f"The limit must be between 1 and {LIST_MAX}.")
-        query = select(Migration).order_by(Migration.created_at_ms.desc(), Migration.id).limit(which.limit)
-        if which.instance is not None:
-            named = select(Instance.uuid).where(Instance.name == which.instance)
-            query = query.where(
-                or_(Migration.instance == which.instance.lower(), Migration.instance.in_(named))
-            )
-        if which.host is not None:
-            query = query.where(or_(Migration.source == which.host, Migration.dest == which.host))
-        if which.is_open is not None:
-            is_done = Migration.phase == Phase.DONE
-            query = query.where(~is_done if which.is_open else is_done)
+        """The newest first.
+
+        Raises InvalidRequestError for a limit out of bounds, InstanceNotFoundError, InstanceAmbiguousError.
+        """
+        _refuse_limit(which.limit)
+        query = select(Migration).order_by(*_NEWEST_FIRST).limit(which.limit)
         with self._database.reading() as session:
+            if which.instance is not None:
+                instance = instances.find_ever(session, which.instance)
+                query = query.where(Migration.instance == instance.uuid)
+            if which.host is not None:
+                query = query.where(or_(Migration.source == which.host, Migration.dest == which.host))
+            if which.is_open is not None:
+                is_done = Migration.phase == Phase.DONE
+                query = query.where(~is_done if which.is_open else is_done)
             return _migration_views(session, session.scalars(query).all())
+
+    def instance_history(self, name_or_uuid: str, *, limit: int) -> tuple[HistoryView, ...]:
+        """The migrations of one instance that have ended, newest first; of one that is gone, too."""
+        _refuse_limit(limit)
+        with self._database.reading() as session:
+            query = (
+                select(Migration)
+                .where(
+                    Migration.instance == instances.find_ever(session, name_or_uuid).uuid,
+                    Migration.phase == Phase.DONE,
+                )
+                .order_by(*_NEWEST_FIRST)
+                .limit(limit)
+            )
+            rows = session.scalars(query).all()
+            progress = _progress(session, [row.id for row in rows])
+        return tuple(presentation.history_view(row, progress.get(row.id)) for row in rows)
 
     def show_migration(self, migration: str) -> MigrationView:
         with self._database.reading() as session:
@@ -133,6 +153,11 @@ class Lookup:
         return version != after_version or sequence not in (None, after_progress)
 
 
+def _refuse_limit(limit: int) -> None:
+    if not 0 < limit <= LIST_MAX:
+        raise InvalidRequestError(reason=f"The limit must be between 1 and {LIST_MAX}.")
+
+
 def _get(session: Session, migration: str) -> Migration:
     row = session.get(Migration, migration)
     if row is None:
@@ -144,17 +169,21 @@ def _migration_views(session: Session, rows: Sequence[Migration]) -> tuple[Migra
     ids = [row.id for row in rows]
     now_ms = clock.read_ms(session)
     journals = _journals(session, ids)
-    progress = {
-        row.migration: sagas.progress_of(row)
-        for part in batches(ids)
-        for row in session.scalars(select(ProgressRow).where(ProgressRow.migration.in_(part)))
-    }
+    progress = _progress(session, ids)
     return tuple(
         presentation.migration_view(
             row, journal=journals[row.id], progress=progress.get(row.id), now_ms=now_ms
         )
         for row in rows
     )
+
+
+def _progress(session: Session, migrations: Sequence[str]) -> Mapping[str, Progress]:
+    return {
+        row.migration: sagas.progress_of(row)
+        for part in batches(migrations)
+        for row in session.scalars(select(ProgressRow).where(ProgressRow.migration.in_(part)))
+    }
 
 
 def _journals(session: Session, migrations: Sequence[str]) -> Mapping[str, Sequence[Journal]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from common.migration import Progress
 from common.states import HostState, MigrationType, Phase, ServiceStatus
-from common.views import InstanceView, JournalView, MigrationView, ServiceView, StepTime
+from common.views import HistoryView, InstanceView, JournalView, MigrationView, ServiceView, StepTime
 from conductor.capacity import HostStatus, Limits, free_mib, is_up
 from conductor.db import instances, sagas
 from conductor.db.models import Instance, Journal, Migration
@@ -14,6 +14,7 @@ from conductor.live_migration import BY_PHASE
 AGENT_BINARY = "limosa-compute-agent"
 CONDUCTOR_BINARY = "limosa-conductor"
 MS_PER_S = 1000.0
+MIB = 1024 * 1024
 
 
 def instance_view(row: Instance, conflict: tuple[str, ...]) -> InstanceView:
@@ -96,6 +97,34 @@ def migration_view(
         created_at=iso(row.created_at_ms),
         updated_at=iso(row.updated_at_ms),
         finished_at=None if row.finished_at_ms is None else iso(row.finished_at_ms),
+    )
+
+
+def history_view(row: Migration, progress: Progress | None) -> HistoryView:
+    """One that has ended. `progress` is the last that was told of its job."""
+    saga = sagas.saga_of(row)
+    ended_ms = row.updated_at_ms if row.finished_at_ms is None else row.finished_at_ms
+    told = None if progress is None else progress.statistics
+    return HistoryView(
+        migration=row.id,
+        instance_uuid=row.instance,
+        instance_name=saga.name,
+        status=saga.status,
+        source=saga.source,
+        dest=saga.dest,
+        predicted_seconds=None,
+        predicted_downtime_ms=None,
+        predicted_sent_mib=None,
+        predicted_passes=None,
+        predicted_rate_mib_s=None,
+        measured_seconds=(ended_ms - row.created_at_ms) / MS_PER_S,
+        measured_downtime_ms=saga.downtime_ms,
+        measured_sent_mib=None if told is None else told.memory_processed / MIB,
+        measured_passes=None if told is None else told.iteration,
+        measured_rate_mib_s=None if told is None or told.memory_rate is None else told.memory_rate / MIB,
+        reason=saga.reason,
+        created_at=iso(row.created_at_ms),
+        finished_at=iso(ended_ms),
     )
 
 

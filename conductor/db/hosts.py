@@ -64,11 +64,17 @@ def get_or_add(session: Session, name: str, *, start_id: str) -> Host:
     return row
 
 
-def disable(session: Session, name: str, *, reason: str | None) -> str | None:
-    """Write why no guest is moved there any more, None to let them; the reason before. Raises HostNotFoundError."""
+def get_known(session: Session, name: str) -> Host:
+    """The row of a host whose agent was ever heard; raises HostNotFoundError."""
     row = session.get(Host, name)
     if row is None:
         raise HostNotFoundError(host=name)
+    return row
+
+
+def disable(session: Session, name: str, *, reason: str | None) -> str | None:
+    """Write why no guest is moved there any more, None to let them; the reason before. Raises HostNotFoundError."""
+    row = get_known(session, name)
     before, row.disabled_reason = row.disabled_reason, reason
     return before
 

@@ -16,20 +16,45 @@ from conductor.db.models import Instance, Sighting
 from conductor.db.swap import swap
 from conductor.prechecks import GuestStatus
 
+CANDIDATES_MAX = 20  # of an ambiguous name, in one sentence
+
 
 def find(session: Session, name_or_uuid: str) -> Instance:
     """The one instance that is meant; raises InstanceNotFoundError, InstanceAmbiguousError with the candidates."""
     by_uuid = session.get(Instance, name_or_uuid.lower())
     if by_uuid is not None and by_uuid.is_present:
         return by_uuid
-    named = session.scalars(
-        select(Instance).where(Instance.name == name_or_uuid, Instance.is_present).order_by(Instance.uuid)
-    ).all()
+    return _the_one(_named(session, name_or_uuid, is_present=True), name_or_uuid)
+
+
+def find_ever(session: Session, name_or_uuid: str) -> Instance:
+    """The one that is or was meant: by uuid whether it is gone or not, by name a gone one only if none is there.
+
+    Raises InstanceNotFoundError, InstanceAmbiguousError with the candidates.
+    """
+    by_uuid = session.get(Instance, name_or_uuid.lower())
+    if by_uuid is not None:
+        return by_uuid
+    named = _named(session, name_or_uuid, is_present=True) or _named(session, name_or_uuid, is_present=False)
+    return _the_one(named, name_or_uuid)
+
+
+def _named(session: Session, name: str, *, is_present: bool) -> Sequence[Instance]:
+    query = select(Instance).where(Instance.name == name, Instance.is_present == is_present)
+    return session.scalars(query.order_by(Instance.uuid)).all()
+
+
+def _the_one(named: Sequence[Instance], name: str) -> Instance:
     if not named:
-        raise InstanceNotFoundError(instance=name_or_uuid)
+        raise InstanceNotFoundError(instance=name)
     if len(named) > 1:
-        candidates = ", ".join(f"{row.uuid} on {row.host}" for row in named)
-        raise InstanceAmbiguousError(instance=name_or_uuid, count=len(named), candidates=candidates)
+        shown = [
+            f"{row.uuid} {'on' if row.is_present else 'gone from'} {row.host}"
+            for row in named[:CANDIDATES_MAX]
+        ]
+        if len(named) > CANDIDATES_MAX:
+            shown.append(f"and {len(named) - CANDIDATES_MAX} more")
+        raise InstanceAmbiguousError(instance=name, count=len(named), candidates=", ".join(shown))
     return named[0]
 
 

@@ -22,12 +22,15 @@ from common.views import (
     AdministratorView,
     AuditFilter,
     AuditView,
+    HistoryView,
+    HostView,
     InstanceView,
     JournalView,
     KeyState,
     LiveMigrationRequest,
     MigrationFilter,
     MigrationView,
+    ResourceView,
     ServiceView,
 )
 
@@ -135,6 +138,9 @@ class FakeConductor:
 
     instances: tuple[InstanceView, ...] = ()
     services: tuple[ServiceView, ...] = ()
+    hosts: tuple[HostView, ...] = ()
+    resources: tuple[ResourceView, ...] = ()
+    history: tuple[HistoryView, ...] = ()
     migrations: tuple[MigrationView, ...] = ()
     journal: tuple[JournalView, ...] = ()
     administrators: tuple[AdministratorView, ...] = ()
@@ -231,6 +237,26 @@ class FakeConductor:
 
     def disable_service(self, host: str, reason: str) -> ServiceView:
         return self._with_status(host, ServiceStatus.DISABLED, reason)
+
+    def list_hosts(self) -> tuple[HostView, ...]:
+        self._fail()
+        return self.hosts
+
+    def show_host(self, host: str) -> HostView:
+        self._fail()
+        for view in self.hosts:
+            if view.name == host:
+                return view
+        raise HostNotFoundError(host=host)
+
+    def describe_resource(self, host: str) -> tuple[ResourceView, ...]:
+        self.show_host(host)
+        return self.resources
+
+    def instance_history(self, instance: str, *, limit: int = 100) -> tuple[HistoryView, ...]:
+        self.show_instance(instance)
+        self.requests.append((instance, limit))
+        return self.history
 
     def _with_status(self, host: str, status: ServiceStatus, reason: str | None) -> ServiceView:
         self._fail()

@@ -14,11 +14,14 @@ from common.migration import JobStatistics, Progress
 from common.rpc import Bus
 from common.states import MigrationStatus, Phase
 from common.views import (
+    HistoryView,
+    HostView,
     InstanceView,
     JournalView,
     LiveMigrationRequest,
     MigrationFilter,
     MigrationView,
+    ResourceView,
     ServiceView,
 )
 from tests.fakes import identities, limosa
@@ -76,6 +79,22 @@ class Endpoint:
     @exposed
     def enable_service(self, context: Context, host: str) -> ServiceView:
         return self.fake.enable_service(host)
+
+    @exposed
+    def list_hosts(self, context: Context) -> tuple[HostView, ...]:
+        return self.fake.list_hosts()
+
+    @exposed
+    def show_host(self, context: Context, host: str) -> HostView:
+        return self.fake.show_host(host)
+
+    @exposed
+    def describe_resource(self, context: Context, host: str) -> tuple[ResourceView, ...]:
+        return self.fake.describe_resource(host)
+
+    @exposed
+    def instance_history(self, context: Context, instance: str, limit: int) -> tuple[HistoryView, ...]:
+        return self.fake.instance_history(instance, limit=limit)
 
     @exposed
     def disable_service(self, context: Context, host: str, reason: str) -> ServiceView:

@@ -108,7 +108,9 @@ def test_exit_2_a_configuration_that_cannot_work():
 
 @pytest.mark.parametrize("argv", [["show", "web9"], ["migration", "show", "x"], ["migration", "log", "x"],
                                   ["migration", "watch", "x"], ["migration", "abort", "x"],
-                                  ["service", "enable", "x"], ["service", "disable", "x", "--reason", "y"]])  # fmt: skip
+                                  ["service", "enable", "x"], ["service", "disable", "x", "--reason", "y"],
+                                  ["service", "describe-resource", "x"], ["host", "show", "x"],
+                                  ["instance", "history", "x"]])  # fmt: skip
 def test_exit_3_not_found(argv):
     ended = run(FakeConductor(), *argv)
     assert ended.code == ExitCode.NOT_FOUND
