@@ -71,7 +71,8 @@ class Bar:
             return
         self._newest = view
         is_moving = progress.is_transferring(view)
-        self._bar.numbers = progress.numbers(view.progress.statistics) if is_moving and view.progress else ""
+        told = view.progress if is_moving else None
+        self._bar.numbers = "" if told is None else progress.numbers(told.statistics, eta_s=told.eta_s)
         self._bar.update(
             self._task,
             description=f"{view.instance_name}: {progress.label(view)}",

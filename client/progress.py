@@ -4,6 +4,7 @@ Pure. The number is for the eye. It is made of the phases' shares, which are rou
 the memory still to be sent, which may well grow; so the share of each further pass is half of what is left.
 """
 
+import math
 from collections.abc import Mapping
 
 from common.migration import JobStatistics
@@ -65,8 +66,11 @@ def label(view: MigrationView) -> str:
     return template.format(source=view.source, dest=view.dest or "a host")
 
 
-def numbers(statistics: JobStatistics) -> str:
-    """Pass, what remains, rate and dirty rate of a running job, as far as libvirt tells them."""
+def numbers(statistics: JobStatistics, *, eta_s: float | None = None) -> str:
+    """Pass, what remains, rate and dirty rate of a running job as far as libvirt tells them, and when it may end.
+
+    Without `eta_s` the end is not in sight: the guest dirties its memory faster than it can be sent.
+    """
     parts = ["post-copy"] if statistics.is_postcopy else []
     if statistics.iteration is not None:
         parts.append(f"pass {statistics.iteration}")
@@ -76,7 +80,21 @@ def numbers(statistics: JobStatistics) -> str:
     # QEMU measures it between two passes: until the first has ended its 0 says nothing.
     if statistics.memory_dirty_rate is not None and statistics.iteration != 1:
         parts.append(f"dirtying {statistics.memory_dirty_rate / MIB:.1f} MiB/s")
+    if eta_s is not None:
+        parts.append(f"ETA {duration(eta_s)}")
     return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A guess in one unit, rounded up: nobody is told that what still runs takes no time.
+
+    >>> [duration(seconds) for seconds in (0.0, 0.2, 119.5, 121.0, 7_201.0)]
+    ['1 s', '1 s', '120 s', '3 min', '3 h']
+    """
+    for unit_s, unit, up_to_s in ((1, "s", 120.0), (60, "min", 7_200.0)):
+        if seconds <= up_to_s:
+            return f"{max(1, math.ceil(seconds / unit_s))} {unit}"
+    return f"{math.ceil(seconds / 3_600)} h"
 
 
 def is_transferring(view: MigrationView) -> bool:

@@ -123,7 +123,7 @@ _TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "conflict": ", ".join,
     "guests": ", ".join,
     "findings": lambda found: "\n".join(map(sentences.of_finding, found)),
-    "progress": lambda newest: progress.numbers(newest.statistics),
+    "progress": lambda newest: progress.numbers(newest.statistics, eta_s=newest.eta_s),
     "steps": lambda steps: "\n".join(map(sentences.of_step, steps)),
 }
 """Keys whose values are more than a word or a number."""

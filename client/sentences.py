@@ -87,11 +87,13 @@ def _ending(view: MigrationView) -> str:
         case MigrationStatus.COMPLETED:
             return f"{name} moved from {view.source} to {view.dest} in {view.seconds:.1f} s{_transfer(view)}."
         case MigrationStatus.CANCELLED:
-            return f"Migration {view.id} was aborted after {view.seconds:.1f} s; {name} runs on {view.source}{why}"
+            took = f"{view.seconds:.1f} s{_transfer(view)}"
+            return f"Migration {view.id} was aborted after {took}; {name} runs on {view.source}{why}"
         case MigrationStatus.FAILED if was_refused(view):
             return f"{name} was not moved: checks refuse. It runs on {view.source}, nothing was changed."
         case MigrationStatus.FAILED:
-            return f"{name} was not moved; it is safe on {view.source}, all is undone ({view.seconds:.1f} s){why}"
+            took = f"{view.seconds:.1f} s{_transfer(view)}"
+            return f"{name} was not moved; it is safe on {view.source}, all is undone ({took}){why}"
         case _:
             return f"Migration {view.id} of {name} needs an operator (`limosa migration log {view.id}`){why}"
 

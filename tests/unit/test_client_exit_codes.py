@@ -1,5 +1,7 @@
 """The exit codes of `limosa`, one by one, and the sentences that come with them."""
 
+from dataclasses import replace
+
 import pytest
 
 from client.exit_codes import ExitCode
@@ -144,6 +146,15 @@ def test_exit_5_failed_and_safe_on_its_source_though_a_candidate_was_refused_bef
     assert ended.code == ExitCode.FAILED
     assert "safe on compute1" in ended.stderr
     assert "the link broke." in ended.stderr
+
+
+def test_the_numbers_of_a_job_that_was_ended_are_told_too():
+    for ended in (
+        replace(FAILED, progress=COMPLETED.progress),
+        replace(CANCELLED, progress=COMPLETED.progress),
+    ):
+        told = run(moving(ended), "live-migration", "web1").stderr
+        assert "0.0 s, 104 MiB sent, 4 passes, 41.0 MiB/s" in told
 
 
 def test_exit_6_in_doubt_when_the_timeout_passes():

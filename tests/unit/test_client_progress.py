@@ -24,7 +24,7 @@ def statistics(*, remaining_mib: float, iteration: int | None = 1, **more: objec
     )
 
 
-def transferring(**numbers: object):
+def transferring(*, eta_s: float | None = None, **numbers: object):
     newest = Progress(
         instance=INSTANCE,
         migration=MIGRATION,
@@ -32,6 +32,7 @@ def transferring(**numbers: object):
         host="compute1",
         sequence=1,
         statistics=statistics(**numbers),
+        eta_s=eta_s,
     )
     return migration_view(phase=Phase.LIVE, status=MigrationStatus.RUNNING, progress=newest)
 
@@ -118,6 +119,20 @@ def test_the_numbers_are_those_of_the_job():
     )
 
 
+def test_the_end_is_told_in_one_unit_and_never_as_now():
+    told = statistics(remaining_mib=12, iteration=3, memory_rate=41 * MIB, memory_dirty_rate=9 * MIB)
+    for eta_s, words in ((0.0, "1 s"), (0.375, "1 s"), (59.5, "60 s"), (121.0, "3 min"), (7_201.0, "3 h")):
+        assert progress.numbers(told, eta_s=eta_s).endswith(f", dirtying 9.0 MiB/s, ETA {words}"), eta_s
+    assert "ETA" not in progress.numbers(told, eta_s=None)
+
+
+def test_the_widest_numbers_fit_a_terminal_of_80_columns():
+    widest = statistics(
+        remaining_mib=123_456, iteration=99, memory_rate=9_999 * MIB, memory_dirty_rate=9_999 * MIB
+    )
+    assert len(progress.numbers(widest, eta_s=6_000.0)) <= 78
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -135,9 +150,9 @@ def draw(*views) -> str:
 def test_a_terminal_gets_the_bar_with_numbers_beside_it(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
-    drawn = draw(transferring(remaining_mib=50, iteration=1))
+    drawn = draw(transferring(remaining_mib=50, iteration=1, eta_s=11.2))
     assert "web1: moving to compute2" in drawn
-    assert "pass 1, 50 MiB left" in drawn
+    assert "pass 1, 50 MiB left, ETA 12 s" in drawn
     assert "A word [in] between." in drawn
 
 
