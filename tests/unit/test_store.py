@@ -1,12 +1,15 @@
 """The database: its schema, its locks, compare and swap, claims."""
 
+import subprocess
 import sys
 import threading
 from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from common.concurrency import spawn
@@ -14,7 +17,7 @@ from common.errors import ConfigurationError, ConflictError, InstanceAmbiguousEr
 from common.migration import CheckDestArguments
 from common.states import MigrationStatus, Phase, PowerState
 from conductor import live_migration
-from conductor.db import claims, clock, instances, sagas
+from conductor.db import claims, clock, instances, sagas, schema
 from conductor.db.engine import Database
 from conductor.db.models import Base, Instance, Journal, Sighting
 from conductor.db.sagas import Chapter
@@ -73,6 +76,34 @@ def test_the_revisions_make_what_the_models_say(database):
     with database.reading() as session:
         context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_the_newest_revision_by_its_file_is_the_head_by_alembic():
+    config = Config()
+    config.set_main_option("script_location", str(schema.ALEMBIC_DIR))
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.newest_revision()
+
+
+def test_a_database_that_is_up_to_date_needs_no_alembic(url, database):
+    database.close()
+    opening = "import sys; from conductor.db.engine import Database; Database(sys.argv[1]).close()"
+    seen = subprocess.run(
+        [sys.executable, "-c", f"{opening}; print('alembic' in sys.modules)", url],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert seen.stdout == "False\n"
+
+
+def test_a_database_of_a_newer_version_is_not_taken_for_a_current_one(database):
+    with database.reading() as session:
+        engine = session.get_bind()
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        session.commit()
+    assert not schema.is_current(engine)
+    with pytest.raises(ConfigurationError, match=r"cannot be brought up to date: .*9999"):
+        schema.upgrade(engine)
 
 
 def test_a_database_is_opened_again_with_all_that_was_in_it(url):
