@@ -13,7 +13,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
-from oslo_config import cfg, generator
+from oslo_config import cfg
 
 from common import migration_flags, rpc
 from common.backend import BACKEND_VARIABLE, CONFIG_PATH, config_files
@@ -203,6 +203,8 @@ def _unknown(name: str, path: str, known: set[str]) -> str:
 
 def render_sample() -> str:
     """The text of etc/limosa/limosa.conf.sample."""
+    from oslo_config import generator  # 10 ms of every command, for what only this function needs
+
     conf = cfg.ConfigOpts()
     generator.register_cli_opts(conf)
     conf(["--namespace", "limosa", "--wrap-width", "100"], default_config_files=[], default_config_dirs=[])
