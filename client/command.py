@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from common.conductor_api import ConductorAPI
 
+NAME_MAX_CHARS = 255  # as in the conductor's database
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000  # rows of one answer: some MiB in one message
 
@@ -158,6 +159,8 @@ def name(text: str) -> str:
     """
     if not text.strip():
         raise argparse.ArgumentTypeError("an empty name")
+    if len(text) > NAME_MAX_CHARS:
+        raise argparse.ArgumentTypeError(f"no name has more than {NAME_MAX_CHARS} characters")
     try:
         text.encode()
     except UnicodeEncodeError as e:  # Python keeps such bytes as surrogates, which no message can carry

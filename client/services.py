@@ -2,7 +2,7 @@
 
 import argparse
 
-from client.command import ListCommand, ShowCommand, add_host, name
+from client.command import ListCommand, ShowCommand, add_host
 from common.views import ResourceView, ServiceView
 
 
@@ -49,12 +49,19 @@ class ServiceDisable(ServiceCommand):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--reason", metavar="TEXT", type=name, required=True, help="why, for whoever wonders later"
+            "--reason", metavar="TEXT", type=reason, required=True, help="why, for whoever wonders later"
         )
         return parser
 
     def fetch(self, arguments: argparse.Namespace) -> ServiceView:
         return self.conductor.disable_service(arguments.host, arguments.reason)
+
+
+def reason(text: str) -> str:
+    """Something that can be shown in one line; raises ArgumentTypeError. The conductor bounds its length."""
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError("one line of printable characters is needed")
+    return text
 
 
 class ServiceDescribeResource(ListCommand):

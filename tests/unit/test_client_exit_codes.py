@@ -1,11 +1,14 @@
 """The exit codes of `limosa`, one by one, and the sentences that come with them."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from client.exit_codes import ExitCode
 from common import checks, errors
+from common.identity import Kind, Principal
 from common.states import MigrationStatus
 from common.views import LiveMigrationRequest
 from tests.fakes import limosa
@@ -79,6 +82,13 @@ def test_exit_1_no_conductor():
         ["show", ""],
         ["live-migration", "web1", " "],
         ["migration", "list", "--instance", ""],
+        ["show", "x" * 256],
+        ["instance", "history", ""],
+        ["instance", "history", "web1", "--limit", "x"],
+        ["host", "show"],
+        ["service", "enable"],
+        ["service", "disable", "compute1"],
+        ["service", "describe-resource", " "],
         ["show", "\udcff"],  # what Python makes of an argument that is no UTF-8
         ["list", "-f", "xml"],
         ["list", "-c", "colour"],
@@ -182,6 +192,27 @@ def test_exit_8_aborted():
     ended = run(moving(RUNNING, CANCELLED), "live-migration", "web1")
     assert ended.code == ExitCode.ABORTED
     assert "web1 runs on compute1" in ended.stderr
+
+
+def test_exit_9_not_permitted_is_told_with_who_may_not_do_what():
+    reader = Principal(kind=Kind.ADMINISTRATOR, name="ann")
+    for argv in (["live-migration", "web1"], ["service", "disable", "compute1", "--reason", "memory"]):
+        refusal = errors.NotPermittedError(
+            signer=reader, what="migrate an instance", why="the role is reader"
+        )
+        ended = run(FakeConductor(error=refusal), *argv)
+        assert ended.code == ExitCode.NOT_PERMITTED
+        assert "ann may not migrate an instance" in ended.stderr
+        assert "`limosa admin list`" in ended.stderr
+        assert ended.stdout == ""
+
+
+def test_every_exit_code_is_documented_and_has_a_test():
+    """The table of docs/client.md and the tests of this file, against the enumeration."""
+    page = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", page, flags=re.MULTILINE)}
+    tested = {int(code) for name in globals() for code in re.findall(r"^test_exit_(\d+)_", name)}
+    assert documented == tested == {int(code) for code in ExitCode}
 
 
 def test_exit_9_is_told_by_the_error_itself():

@@ -35,7 +35,13 @@ def test_enable_shows_the_service_without_a_reason():
 def test_disable_without_a_reason_is_a_usage_error():
     conductor = FakeConductor(services=(service_view(),))
 
-    for argv in (("compute1",), ("compute1", "--reason", ""), ("--reason", "why")):
+    for argv in (
+        ("compute1",),
+        ("compute1", "--reason", ""),
+        ("compute1", "--reason", "two\nlines"),
+        ("compute1", "--reason", "\udcff"),
+        ("--reason", "why"),
+    ):
         assert run(conductor, "service", "disable", *argv).code == ExitCode.USAGE, argv
 
     assert conductor.requests == []

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -172,6 +173,22 @@ def test_every_command_of_setup_cfg_explains_itself():
     assert len(commands) >= 9
     for command in commands:
         assert command.load().__doc__, command.name
+
+
+def test_completion_knows_every_command_and_asks_nobody():
+    def connect(files):
+        raise AssertionError("a conductor was asked")
+
+    ended = limosa.Run(connect, "complete")
+
+    assert ended.code == 0
+    for command in entry_points(group=COMMANDS):
+        first, *rest = command.name.split()
+        firsts = re.search(r" cmds='([^']*)'", ended.stdout)
+        assert firsts and first in firsts.group(1).split(), command.name
+        if rest:
+            seconds = re.search(rf"cmds_{first}='([^']*)'", ended.stdout)
+            assert seconds and rest[0] in seconds.group(1).split(), command.name
 
 
 def test_libraries_stay_silent_unless_asked():
