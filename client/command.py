@@ -134,7 +134,7 @@ def add_host(parser: argparse.ArgumentParser) -> None:
 
 def add_migration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "migration", metavar="MIGRATION", type=name, help="id of a migration, as `migration list` shows it"
+        "migration", metavar="MIGRATION", type=uuid, help="id of a migration, as `migration list` shows it"
     )
 
 
@@ -150,6 +150,11 @@ def limit(text: str) -> int:
     if not 1 <= number <= MAX_LIMIT:
         raise argparse.ArgumentTypeError(f"{number} is not between 1 and {MAX_LIMIT}")
     return number
+
+
+def uuid(text: str) -> str:
+    """An id as the conductors write it, however it was typed; otherwise as `name`."""
+    return name(text).lower()
 
 
 def name(text: str) -> str:

@@ -153,6 +153,11 @@ def test_migration_log_tells_the_story_in_its_order():
     ]
 
 
+def test_an_id_is_known_however_it_is_typed():
+    conductor = FakeConductor(migrations=(COMPLETED,))
+    assert run(conductor, "migration", "show", MIGRATION.upper()).code == 0
+
+
 def test_migration_abort_asks_and_returns():
     conductor = FakeConductor(migrations=(RUNNING,))
     assert run(conductor, "migration", "abort", MIGRATION).code == 0
