@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import yaml
 
@@ -178,6 +179,14 @@ def test_every_command_of_setup_cfg_explains_itself():
     assert len(commands) >= 9
     for command in commands:
         assert command.load().__doc__, command.name
+
+
+def test_every_command_stands_on_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
+    for command in entry_points(group=COMMANDS):
+        assert re.search(rf"^\| `limosa {re.escape(command.name)}[ `]", page, flags=re.MULTILINE), (
+            command.name
+        )
 
 
 def test_completion_knows_every_command_and_asks_nobody():
