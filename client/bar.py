@@ -82,6 +82,7 @@ class Bar:
             seen_at=time.monotonic(),
             is_final=view.status.is_final,
         )
+        self._bar.refresh()  # at once: a step that is over before the next tick is seen as well
 
     def say(self, sentence: str) -> None:
         self._bar.console.print(sentence, markup=False, highlight=False)

@@ -9,7 +9,7 @@ from common.views import MigrationView
 from tests.fakes.conductor import INSTANCE, MIGRATION, FakeConductor, migration_view
 from tests.fakes.migrations import COMPLETED, MIB
 
-STEP_S = 0.2  # longer than a redraw takes
+STEP_S = 0.05
 
 
 def moving(*, is_endless: bool) -> FakeConductor:
