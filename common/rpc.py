@@ -354,6 +354,15 @@ def register_options(conf: cfg.ConfigOpts) -> None:
             conf.set_default(name, value, group=group)
 
 
+def parsed_transport_url(conf: cfg.ConfigOpts) -> Any:
+    """oslo.messaging's own reading of transport_url, for `common.broker`; raises ConfigurationError."""
+    try:
+        return oslo_messaging.TransportURL.parse(conf)
+    except (oslo_messaging.MessagingException, ValueError) as error:
+        reason = log.mask(str(error))
+        raise ConfigurationError(group="DEFAULT", option="transport_url", reason=reason) from error
+
+
 def option_names() -> dict[str, set[str]]:
     """What oslo.messaging understands, by group: to tell a misspelt option from one of its own."""
     return {

@@ -56,7 +56,7 @@ class Acceptance:
         # Of two requests for one instance that were checked at the same time, the second fails here, is done again
         # and refused as busy.
         instances.take(session, saga.instance, host=saga.source, migration=saga.migration)
-        sagas.create(
+        written = sagas.create(
             session,
             transition.saga,
             requested_dest=request.dest,
@@ -66,7 +66,7 @@ class Acceptance:
         )
         for host in (saga.source, saga.dest):
             claiming.claim(session, saga, host)
-        return Driven(before=saga, transition=transition)
+        return Driven(before=saga, transition=transition, written=written)
 
     def _candidates(self, session: Session, guest: GuestStatus, dest: str | None) -> tuple[str, ...]:
         """The hosts to try in turn; raises RefusedError with all that speaks against the guest and each host."""

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from oslo_config import cfg
 
+from common import broker
 from common.agent_api import AgentAPI
 from common.concurrency import Repeating, every
 from common.conductor_api import INTERFACE
 from common.errors import ConfigurationError
+from common.event_bus import Publisher, exchange_name
 from common.identity import Identity
 from common.rpc import Bus, Server
 from conductor.accept import Acceptance
@@ -51,7 +53,13 @@ class Conductor:
         limits = _limits(conf)
         news = News(waiters_max=WATCHERS_MAX)
         self.sender = Sender(AgentAPI(self.bus))
-        self.driver = Driver(self.database, self.sender, news, limits=limits)
+        self.events = Publisher(
+            broker.configured(conf),
+            exchange=exchange_name(conf.control_exchange),
+            identity=identity,
+            conductor=conf.host,
+        )
+        self.driver = Driver(self.database, self.sender, news, self.events, limits=limits)
         retries = conf.conductor.migrate_max_retries
         endpoint = ConductorEndpoint(
             database=self.database,
@@ -59,7 +67,7 @@ class Conductor:
             acceptance=Acceptance(self.database, self.driver, limits=limits, retries=retries),
             driver=self.driver,
             judging=Judging(self.database, self.driver, limits=limits),
-            inventory=Inventory(self.database, self.sender),
+            inventory=Inventory(self.database, self.sender, self.events),
             administrators=Administrators(self.database),
             news=news,
             enabling=Enabling(self.database),
@@ -76,6 +84,7 @@ class Conductor:
         A broker that is away is waited for; the database is not, it was opened before.
         """
         LOG.info("connecting to %s", self.bus.name)
+        self.events.start()
         self._server.start()
         LOG.info("serving %s as %s", INTERFACE.topic, self._conf.host)
         self._repeating = [
@@ -88,6 +97,7 @@ class Conductor:
         for repeating in self._repeating:
             repeating.stop()
         self._server.stop()
+        self.events.stop()
         self.bus.close()
         self.database.close()
 

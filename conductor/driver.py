@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 
 from common import log
 from common.errors import MigrationNotFoundError
-from common.migration import Outcome
-from conductor import claiming, live_migration
+from common.migration import Outcome, Progress
+from conductor import announcements, claiming, live_migration
 from conductor import saga as engine
+from conductor.announcements import Announcer
 from conductor.capacity import Limits
 from conductor.db import sagas
 from conductor.db.engine import Database
-from conductor.db.sagas import Chapter
+from conductor.db.sagas import Chapter, Written
 from conductor.news import News
 from conductor.saga import Answered, Event, Saga, Transition
 from conductor.sender import Sender
@@ -28,19 +29,24 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driven:
-    """What an event has led to, committed, and not yet told to anybody."""
+    """What an event has led to, committed, and not yet told to anybody. `written` is None where nothing changed."""
 
     before: Saga
     transition: Transition
+    written: Written | None = None
+    progress: Progress | None = None  # of one that has ended: the last figures of its job
 
 
 class Driver:
     """Advances migrations; the only writer of their rows, once they are accepted."""
 
-    def __init__(self, database: Database, sender: Sender, news: News, *, limits: Limits) -> None:
+    def __init__(
+        self, database: Database, sender: Sender, news: News, announcer: Announcer, *, limits: Limits
+    ) -> None:
         self._database = database
         self._sender = sender
         self._news = news
+        self._announcer = announcer
         self._limits = limits
 
     def drive(self, migration: str, event: Event, *, only_if: Callable[[Saga], bool] | None = None) -> Driven:
@@ -81,6 +87,10 @@ class Driver:
         if not saga.is_open:
             self._sender.forget(saga.migration)
         self._news.publish(saga.migration)
+        if driven.written is not None:
+            self._announcer.announce(
+                announcements.of_migration(before, transition, driven.written, progress=driven.progress)
+            )
         with log.fields(migration=saga.migration, instance=saga.instance):
             for sentence in transition.story:
                 LOG.log(logging.WARNING if saga.needs_operator else logging.INFO, "%s", sentence)
@@ -93,12 +103,15 @@ class Driver:
         if only_if is not None and not only_if(before):
             return Driven(before=before, transition=Transition(saga=before))
         transition = engine.advance(before, event, plan=live_migration.PLAN)
-        if transition.changes(before):
-            transition = claiming.follow(session, before, transition, limits=self._limits)
-            sagas.save(session, loaded, transition.saga, chapter=chapter(before, transition, event))
-            if isinstance(event, Answered):
-                sagas.close_progress(session, event.outcome)
-        return Driven(before=before, transition=transition)
+        if not transition.changes(before):
+            return Driven(before=before, transition=transition)
+        transition = claiming.follow(session, before, transition, limits=self._limits)
+        saga = transition.saga
+        written = sagas.save(session, loaded, saga, chapter=chapter(before, transition, event))
+        if isinstance(event, Answered):
+            sagas.close_progress(session, event.outcome)
+        progress = None if saga.is_open else sagas.last_progress(session, saga.migration)
+        return Driven(before=before, transition=transition, written=written, progress=progress)
 
 
 def _was_asked(saga: Saga, outcome: Outcome) -> bool:

@@ -1,12 +1,15 @@
 """What the agents tell on their own account: heartbeats, and reports of hosts and guests (design, section 5)."""
 
 import logging
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from common import log
+from common.events import Event
 from common.facts import Heartbeat, Report
 from conductor import settling
+from conductor.announcements import Announcer
 from conductor.db import clock, hosts
 from conductor.db.engine import Database
 from conductor.sender import Sender
@@ -14,12 +17,21 @@ from conductor.sender import Sender
 LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What a report has led to. A full one is needed beside it where changes alone do not say what was before them."""
+
+    events: tuple[Event, ...] = ()
+    needs_full: bool = False
+
+
 class Inventory:
     """Keeps hosts, sightings and idle instances true to what is reported."""
 
-    def __init__(self, database: Database, sender: Sender) -> None:
+    def __init__(self, database: Database, sender: Sender, announcer: Announcer) -> None:
         self._database = database
         self._sender = sender
+        self._announcer = announcer
 
     def heartbeat(self, heartbeat: Heartbeat) -> None:
         """Note that the agent lives. One that was started anew is asked for a report, until it has made one."""
@@ -29,8 +41,9 @@ class Inventory:
     def report(self, report: Report) -> None:
         """Take over what a host tells, unless something newer of it is known."""
         with log.fields(host=report.host):
-            needs_full = self._database.transact(lambda session: _take_over(session, report))
-        if needs_full:
+            taken = self._database.transact(lambda session: _take_over(session, report))
+        self._announcer.announce(taken.events)
+        if taken.needs_full:
             self._sender.request_report(report.host)
 
 
@@ -49,18 +62,17 @@ def _hear(session: Session, heartbeat: Heartbeat) -> bool:
     return host.report_start_id != heartbeat.start_id
 
 
-def _take_over(session: Session, report: Report) -> bool:
-    """Whether a full report is needed beside this one: changes alone say nothing about what was before them."""
+def _take_over(session: Session, report: Report) -> _Taken:
     host = hosts.get_or_add(session, report.host, start_id=report.start_id)
     if report.start_id == host.past_start_id:
-        return False  # of a process that has been followed by another
+        return _Taken()  # of a process that has been followed by another
     is_first = report.start_id != host.report_start_id
     if not is_first and report.sequence <= host.report_sequence:
-        return False
+        return _Taken()
     if is_first:
         host.past_start_id, host.report_start_id = host.report_start_id, report.start_id
     host.report_sequence = report.sequence
     if report.facts is not None:
         host.facts = hosts.facts_json(report.facts)
-    settling.take_over_guests(session, report)
-    return is_first and not report.is_full
+    events = settling.take_over_guests(session, report)
+    return _Taken(events=events, needs_full=is_first and not report.is_full)

@@ -24,6 +24,16 @@ class Loaded:
 
     saga: Saga
     version: int
+    created_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What the database adds to a saga that is written: the row's new version, and its times."""
+
+    version: int
+    at_ms: int
+    created_at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +58,7 @@ def load(session: Session, migration: str) -> Loaded:
     saga = saga_of(row)
     if saga.is_open:
         saga = replace(saga, instance_epoch=instance.epoch, home=instance.host)
-    return Loaded(saga=saga, version=row.version)
+    return Loaded(saga=saga, version=row.version, created_at_ms=row.created_at_ms)
 
 
 def saga_of(row: Migration) -> Saga:
@@ -68,7 +78,7 @@ def create(
     request_id: str | None = None,
     epoch_before: int,
     chapter: Chapter,
-) -> None:
+) -> Written:
     """Write a migration that begins; its instance has been taken for it."""
     now_ms = clock.read_ms(session)
     session.execute(
@@ -86,9 +96,10 @@ def create(
     )
     _move_instance(session, saga, epoch_before)
     _tell(session, saga, chapter, now_ms)
+    return Written(version=1, at_ms=now_ms, created_at_ms=now_ms)
 
 
-def save(session: Session, before: Loaded, saga: Saga, *, chapter: Chapter) -> None:
+def save(session: Session, before: Loaded, saga: Saga, *, chapter: Chapter) -> Written:
     """Compare and swap (rule 2); raises ConflictError if somebody else has advanced the row or the instance."""
     now_ms = clock.read_ms(session)
     values = _columns(saga, now_ms)
@@ -107,6 +118,7 @@ def save(session: Session, before: Loaded, saga: Saga, *, chapter: Chapter) -> N
     if not saga.is_open:
         clean_host = saga.source if saga.status is MigrationStatus.COMPLETED else None
         instances.free(session, saga.instance, clean_host=clean_host, now_ms=now_ms)
+    return Written(version=before.version + 1, at_ms=now_ms, created_at_ms=before.created_at_ms)
 
 
 def _columns(saga: Saga, now_ms: int) -> dict[str, object]:
@@ -207,6 +219,12 @@ def _keep_progress(session: Session, progress: Progress, now_ms: int) -> None:
             progress=json.dumps(to_primitive(progress)),
         )
     )
+
+
+def last_progress(session: Session, migration: str) -> Progress | None:
+    """What was told last of its job; of one that has ended, its own last figures."""
+    row = session.get(ProgressRow, migration)
+    return None if row is None else progress_of(row)
 
 
 def progress_of(row: ProgressRow) -> Progress:

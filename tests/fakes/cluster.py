@@ -16,6 +16,7 @@ from common.agent_api import interface
 from common.concurrency import spawn
 from common.conductor_api import ConductorAPI
 from common.dispatch import ObeyConductors
+from common.event_bus import exchange_name
 from common.identity import ConductorsOnly, Identity, Kind
 from common.rpc import Bus, Server
 from common.states import Role
@@ -71,6 +72,10 @@ class Cluster:
     @property
     def dest(self) -> FakeAgent:
         return self.agents["compute2"]
+
+    @property
+    def events_exchange(self) -> str:
+        return exchange_name(self._conf.control_exchange)
 
     def add_host(self, name: str, *, memory_total_mib: int = 4096) -> FakeAgent:
         """A host whose agent has been heard and has reported."""

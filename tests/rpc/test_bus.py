@@ -1,10 +1,7 @@
 """Calls and casts over oslo.messaging's fake transport: both ends of ours, no broker."""
 
-import contextlib
 import json
 import logging
-import socketserver
-import struct
 import threading
 import time
 from collections import Counter
@@ -37,6 +34,7 @@ from common.states import Result, Verb
 from common.views import LiveMigrationRequest, MigrationView
 from common.wire import WireError, to_primitive
 from tests.fakes import identities
+from tests.fakes.refusing_broker import refusing_broker
 
 COMMAND = Command(
     instance="i",
@@ -479,42 +477,8 @@ def orphan(make_bus):
 
 @pytest.fixture
 def strict_broker():
-    """The port of a broker that closes each connection as RabbitMQ does for a wrong password."""
-
-    class Refusal(socketserver.BaseRequestHandler):
-        def handle(self):
-            capabilities = field(b"authentication_failure_close", b"t", b"\1")
-            properties = long_string(field(b"capabilities", b"F", long_string(capabilities)))
-            text = b"ACCESS_REFUSED - Login was refused"
-            with contextlib.suppress(OSError):
-                self.request.recv(8)  # AMQP 0.0.9.1
-                self._method(
-                    10, b"\0\x09" + properties + long_string(b"AMQPLAIN PLAIN") + long_string(b"en_US")
-                )
-                self.request.recv(4096)
-                self._method(50, struct.pack("!HB", 403, len(text)) + text + bytes(4))
-                self.request.recv(4096)
-
-        def _method(self, number: int, arguments: bytes) -> None:
-            payload = struct.pack("!HH", 10, number) + arguments  # class connection: 10 start, 50 close
-            self.request.sendall(struct.pack("!BHI", 1, 0, len(payload)) + payload + b"\xce")
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Refusal) as server:
-        server.daemon_threads = True  # who still reads from us is not waited for
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
-
-
-def field(name: bytes, kind: bytes, value: bytes) -> bytes:
-    """One field of an AMQP table."""
-    return bytes([len(name)]) + name + kind + value
-
-
-def long_string(value: bytes) -> bytes:
-    return struct.pack("!I", len(value)) + value
+    with refusing_broker() as port:
+        yield port
 
 
 def test_a_call_with_a_wrong_password_ends_at_once_and_says_so(make_bus, strict_broker):

@@ -30,6 +30,22 @@ class AskedHosts:
         self.asked.append(host)
 
 
+class Announced:
+    """Stands for the publisher: remembers what the world is told."""
+
+    def __init__(self):
+        self.events = []
+
+    def announce(self, events):
+        self.events.extend(events)
+
+    def told(self):
+        """What has been told since the last look, without times."""
+        told = [(event.event_type, event.instance_host, event.hosts) for event in self.events]
+        self.events.clear()
+        return told
+
+
 @pytest.fixture
 def database(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/limosa.sqlite")
@@ -43,8 +59,13 @@ def asked():
 
 
 @pytest.fixture
-def inventory(database, asked):
-    return Inventory(database, asked)
+def announced():
+    return Announced()
+
+
+@pytest.fixture
+def inventory(database, asked, announced):
+    return Inventory(database, asked, announced)
 
 
 @pytest.fixture
@@ -285,3 +306,55 @@ def test_a_report_without_news_writes_no_guest(inventory, database):
 
     with database.reading() as session:
         assert session.get_one(Instance, GUEST).updated_at_ms == before
+
+
+# ---- what the world is told
+
+
+def test_a_guest_that_is_found_and_goes_is_told_once_each(inventory, announced):
+    inventory.report(report_of("compute1", RUNS))
+    inventory.report(report_of("compute1", RUNS, sequence=2))
+    assert announced.told() == [("instance.found", "compute1", ())]
+
+    inventory.report(report_of("compute1", sequence=3))
+    inventory.report(report_of("compute1", sequence=4))
+
+    assert announced.told() == [("instance.gone", "compute1", ())]
+
+
+def test_a_conflict_is_told_when_it_begins_and_not_with_every_report(inventory, announced):
+    inventory.report(report_of("compute1", RUNS))
+    announced.told()
+
+    inventory.report(report_of("compute2", OFF))
+    inventory.report(report_of("compute2", OFF, sequence=2))
+
+    assert announced.told() == [("instance.conflict", "compute1", ("compute1", "compute2"))]
+
+
+def test_a_guest_that_was_moved_by_hand_is_told_with_both_hosts(inventory, announced):
+    inventory.report(report_of("compute1", RUNS))
+    inventory.report(report_of("compute2", RUNS))
+    announced.told()
+
+    inventory.report(report_of("compute1", sequence=2, is_full=False, gone=(GUEST,)))
+
+    assert announced.told() == [("instance.moved", "compute2", ("compute1", "compute2"))]
+
+
+def test_what_reports_say_of_a_guest_that_is_moved_is_not_told(inventory, database, announced):
+    inventory.report(report_of("compute1", RUNS))
+    be_moved(database)
+    announced.told()
+
+    inventory.report(report_of("compute2", RUNS))
+    inventory.report(report_of("compute1", sequence=2))
+
+    assert announced.told() == []
+
+
+def test_a_late_report_tells_nothing(inventory, announced):
+    inventory.report(report_of("compute1", sequence=5))
+    inventory.report(report_of("compute1", RUNS, sequence=4))
+
+    assert announced.told() == []
