@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from common.conductor_api import ConductorAPI
+    from common.event_bus import Feed
 
 
 def connect(config_files: Sequence[str]) -> "ConductorAPI":
@@ -17,7 +18,25 @@ def connect(config_files: Sequence[str]) -> "ConductorAPI":
     from common.conductor_api import ConductorAPI
     from common.rpc import Bus
 
-    arguments = [argument for path in config_files for argument in ("--config-file", path)]
-    conf = config.load(arguments, service="client")
+    conf = config.load(_arguments(config_files), service="client")
     identity, keyring = credentials.of_administrator(conf), credentials.conductors_key(conf)
     return ConductorAPI(Bus(conf, identity=identity, keyring=keyring))
+
+
+def listen(config_files: Sequence[str], pattern: str) -> "Feed":
+    """Return the events whose type fits the pattern, not connected yet. Raises ConfigurationError."""
+    from common import broker, config, credentials
+    from common.event_bus import Feed, exchange_name
+
+    conf = config.load(_arguments(config_files), service="client")
+    return Feed(
+        broker.configured(conf),
+        exchange=exchange_name(conf.control_exchange),
+        keyring=credentials.conductors_key(conf),
+        message_max_age_s=conf.message_max_age_s,
+        pattern=pattern,
+    )
+
+
+def _arguments(config_files: Sequence[str]) -> list[str]:
+    return [argument for path in config_files for argument in ("--config-file", path)]

@@ -15,9 +15,11 @@ from cliff.app import App
 from cliff.commandmanager import CommandManager
 
 if TYPE_CHECKING:
+    from client.following import Feed
     from common.conductor_api import ConductorAPI
 
 Connect = Callable[[Sequence[str]], "ConductorAPI"]
+Listen = Callable[[Sequence[str], str], "Feed"]
 COMMANDS: Final = "limosa.client"  # the entry points of setup.cfg
 _VERBOSE: Final = 2  # cliff counts from 1
 _DESCRIPTION: Final = "Live-migrate the guests of plain libvirt/KVM hosts."
@@ -29,7 +31,7 @@ class Shell(App):
     NAME = "limosa"
     LOG = logging.getLogger(NAME)
 
-    def __init__(self, *, connect: Connect, **streams: Any) -> None:
+    def __init__(self, *, connect: Connect, listen: Listen | None = None, **streams: Any) -> None:
         super().__init__(
             description=_DESCRIPTION,
             version=version(self.NAME),
@@ -38,11 +40,17 @@ class Shell(App):
             **streams,
         )
         self._connect = connect
+        self._listen = listen
 
     @cached_property
     def conductor(self) -> "ConductorAPI":
         """The conductors; a command that needs none never connects."""
         return self._connect(self.options.config_files)
+
+    def feed(self, pattern: str) -> "Feed":
+        """The events whose type fits the pattern."""
+        assert self._listen is not None, "this shell was made without a way to the events"
+        return self._listen(self.options.config_files, pattern)
 
     @property
     def is_quiet(self) -> bool:
@@ -84,10 +92,10 @@ class Shell(App):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (`client.exit_codes`)."""
-    from client.connection import connect
+    from client.connection import connect, listen
 
     _make_streams_dependable()
-    return Shell(connect=connect).run(list(sys.argv[1:] if argv is None else argv))
+    return Shell(connect=connect, listen=listen).run(list(sys.argv[1:] if argv is None else argv))
 
 
 def _make_streams_dependable() -> None:

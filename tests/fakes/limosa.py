@@ -26,12 +26,18 @@ class Run:
     """One run: its exit code and what it wrote. No run ever shows a traceback."""
 
     def __init__(
-        self, connect: Callable[[Sequence[str]], Any], *argv: str, is_terminal: bool = False
+        self,
+        connect: Callable[[Sequence[str]], Any],
+        *argv: str,
+        is_terminal: bool = False,
+        listen: Callable[[Sequence[str], str], Any] | None = None,
     ) -> None:
         stdout, stderr = Stream(), Stream(is_terminal=is_terminal)
         with _root_logger_kept():
             try:
-                self.code = Shell(connect=connect, stdout=stdout, stderr=stderr).run(list(argv))
+                self.code = Shell(connect=connect, listen=listen, stdout=stdout, stderr=stderr).run(
+                    list(argv)
+                )
             except SystemExit as end:  # how argparse ends: usage errors and help
                 self.code = end.code or 0
         self.stdout = stdout.getvalue()

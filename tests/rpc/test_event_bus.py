@@ -27,7 +27,7 @@ from common.identity import (
 )
 from common.states import MigrationStatus, Result, Verb
 from common.wire import WireError, to_primitive
-from tests.fakes import identities
+from tests.fakes import identities, limosa
 from tests.fakes.agent import guest_facts
 from tests.fakes.cluster import GUEST, Cluster
 
@@ -420,3 +420,25 @@ def test_a_migration_needs_no_broker_for_its_events(tmp_path, monkeypatch):
     cluster.stop()
 
     assert ended.status is MigrationStatus.COMPLETED
+
+
+def test_the_command_shows_them(cluster):
+    feed = Feed(
+        IN_MEMORY,
+        exchange=cluster.events_exchange,
+        keyring=CONDUCTORS,
+        message_max_age_s=300.0,
+        pattern="migration.*",
+    )
+    ends = threading.Timer(0.2, cluster.migrate)
+    ends.start()
+
+    shown = limosa.Run(
+        lambda files: cluster.api,
+        *("events", "--follow", "--instance", "web1", "--limit", "7", "--timeout", "10", "-f", "json"),
+        listen=lambda files, pattern: feed,
+    )
+
+    assert shown.code == 0, shown.stderr
+    types = [json.loads(line)["event_type"] for line in shown.stdout.splitlines()]
+    assert types == [word for word in WAY_OF_A_MIGRATION if word.startswith("migration.")]
