@@ -32,7 +32,7 @@ EVERYTHING: Final = "#"  # the pattern that each routing key fits
 PENDING_MAX: Final = 1_000  # events that wait for the broker; then the oldest are dropped
 LOOK_S: Final = 1.0  # between two looks at an idle connection
 RETRY_MIN_S: Final = 0.5
-RETRY_MAX_S: Final = 5.0
+RETRY_MAX_S: Final = 2.0
 STOP_TIMEOUT_S: Final = 3.0  # for what is pending when the conductor stops
 
 LOG = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ PORT = 5672
 LOG = Path("/var/log/limosa/rabbitmq.out")
 START_TIMEOUT_S = 60.0
 _ERLANG = "beam.smp"
+_RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 _AMQP_0_9_1_HEADER = b"AMQP\x00\x00\x09\x01"
 
 # The user is made at the node's first start: rabbitmqctl would take seconds.
@@ -72,19 +73,18 @@ def node(host: Namespaces) -> Process:
 
 def trace(host: Namespaces, *, is_on: bool, paths: LabPaths) -> None:
     """Have the node copy every message that enters or leaves it to the exchange amq.rabbitmq.trace, or stop that."""
+    _control(host, "trace_on" if is_on else "trace_off", paths=paths)
+
+
+def queues(host: Namespaces, *, paths: LabPaths) -> set[str]:
+    """Return the names of all queues that the node has. Takes seconds."""
+    return set(_control(host, "list_queues", "name", "--no-table-headers", paths=paths).split())
+
+
+def _control(host: Namespaces, *words: str, paths: LabPaths) -> str:
+    """Run rabbitmqctl itself, since Debian's wrapper would change the user and lose our cookie; what it prints."""
     environment = [f"{name}={value}" for name, value in _environment(paths).items()]
-    node_name = f"limosa@{network.CONTROLLER}"
-    host.run(
-        [
-            "env",
-            *environment,
-            "/usr/lib/rabbitmq/bin/rabbitmqctl",
-            "-q",
-            "-n",
-            node_name,
-            "trace_on" if is_on else "trace_off",
-        ]
-    )
+    return host.run(["env", *environment, _RABBITMQCTL, "--quiet", *words]).stdout
 
 
 def _environment(paths: LabPaths) -> dict[str, str]:
