@@ -1,5 +1,6 @@
 #!/bin/sh
 # Make this Debian 12 machine able to run Limosa's lab: Debian packages, the guest's kernel, the venv in .venv.
+# With --debian13 also a Debian 13 tree, for labs with hosts of that generation.
 #
 # What is there already is not touched: the second run takes a fraction of a second. No installation starts a
 # service, and nothing outside the checkout is written but Debian packages.
@@ -61,7 +62,7 @@ without_services() (
 )
 
 install_packages() {
-    missing=$(missing_of $packages)
+    missing=$(missing_of "$@")
     [ -n "$missing" ] || return 0
     say "installing Debian packages: $missing"
     apt-get update -qq || fail "apt-get update failed: check the network and apt's sources."
@@ -113,8 +114,17 @@ make_venv() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
+case ${1:-} in
+    '' | --debian13) ;;
+    *) fail "$1 is no option: there is --debian13." ;;
+esac
 check_machine
 mkdir -p "$cache"
-install_packages
+install_packages $packages
 unpack_kernel
 make_venv
+if [ "${1:-}" = --debian13 ]; then
+    . "$root/lab/debian13.sh"
+    build_tree
+    build_tree_venv
+fi

@@ -14,6 +14,7 @@ from typing import NoReturn
 from lab import faults, network, services
 from lab.errors import LabError
 from lab.faults import Victim
+from lab.generation import Generation
 from lab.guest.lifecycle import DEFAULT_MEMORY_MIB, GuestOptions
 from lab.lab import Lab
 
@@ -53,6 +54,7 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
 def _up(arguments: Arguments) -> int:
     lab = Lab.up(
         hosts=arguments.hosts,
+        generations=dict.fromkeys(arguments.debian13, Generation.DEBIAN_13),
         owner_pid=arguments.owner,
         with_services=not arguments.without_services,
         settings=dict(arguments.set),
@@ -101,6 +103,8 @@ def _guest_create(arguments: Arguments) -> int:
         dirty_mib_s=arguments.dirty_mib_s,
         dirty_mib=arguments.dirty_mib,
         has_local_disk=arguments.local_disk,
+        machine_type=arguments.machine_type,
+        cpu_model=arguments.cpu_model,
     )
     first = Lab.attach().guest_create(arguments.name, arguments.host, options)
     print(f"{arguments.name} runs on {arguments.host}, boot id {first.boot_id}")
@@ -175,6 +179,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start a lab with N compute hosts")
     up.add_argument("hosts", nargs="?", type=int, default=2, metavar="N")
     up.add_argument("--owner", type=int, metavar="PID", help="end the lab when this process ends")
+    up.add_argument(
+        "--debian13", action="append", default=[], metavar="HOST", help="make this host a Debian 13"
+    )
     up.add_argument("--without-services", action="store_true", help="no conductor, no agents")
     up.add_argument("--set", type=_setting, action="append", default=[], metavar="SECTION.OPTION=VALUE")
     up.set_defaults(run=_up)
@@ -209,6 +216,8 @@ def _add_guest_commands(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--dirty-mib-s", type=int, default=0, help="rewrite its memory at this rate")
     create.add_argument("--dirty-mib", type=int, default=GuestOptions().dirty_mib, help="how much of it")
     create.add_argument("--local-disk", action="store_true", help="a second disk that is not shared")
+    create.add_argument("--machine-type", default=GuestOptions().machine_type)
+    create.add_argument("--cpu-model", default=GuestOptions().cpu_model)
     create.set_defaults(run=_guest_create)
     commands.add_parser("list", help="every domain on every host").set_defaults(run=_guest_list)
     for name, run, help_text in (

@@ -4,7 +4,8 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab import network
+from lab import generation, network
+from lab.generation import Generation
 from lab.namespaces import NamespaceSpec
 from lab.paths import LOCAL_DIRECTORY, SHARED_DIRECTORY, LabPaths
 from lab.processes import Process
@@ -35,26 +36,24 @@ def write_tree(name: str, *, all_names: Iterable[str], paths: LabPaths) -> None:
     (top / "etc/hosts").write_text(network.hosts_file(all_names))
     (top / "etc/hostname").write_text(name + "\n")
     (top / "etc/machine-id").write_text(host_uuid(name).hex + "\n")
-    capabilities(paths).mkdir(parents=True, exist_ok=True)
 
 
-def spec(name: str, *, storage: Process, owner_pid: int | None, paths: LabPaths) -> NamespaceSpec:
+def spec(
+    name: str, *, of: Generation, storage: Process, owner_pid: int | None, paths: LabPaths
+) -> NamespaceSpec:
     """Return what the host's namespaces are made of. `storage` holds the shared directory's mount."""
     top = paths.host(name)
     own = [*_OWN_DIRECTORIES, *_OWN_FILES, str(LOCAL_DIRECTORY.relative_to("/"))]
     binds = [(top / relative, Path("/") / relative) for relative in own]
-    # What libvirt has learnt about QEMU is true for every host of one machine, and costs seconds to learn.
-    binds.append((capabilities(paths), Path("/var/cache/libvirt")))
+    generation.capabilities(of, paths=paths).mkdir(parents=True, exist_ok=True)
+    binds += generation.binds(of, paths=paths)
     if network.is_compute(name):
         binds.append((paths.storage_mount, SHARED_DIRECTORY))
     return NamespaceSpec(
         name=name,
         owner_pid=owner_pid,
+        tree=generation.tree(of, paths=paths),
         mounts_of=storage,
         binds=binds,
         sysctl=network.QUIET_SYSCTL,
     )
-
-
-def capabilities(paths: LabPaths) -> Path:
-    return paths.cache / "libvirt"

@@ -27,6 +27,7 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = (
 # nothing of it reaches the machine.
 OVERLAID = ("/etc", "/var", "/srv")
 SCRATCH = Path("/run/limosa-lab-init")
+MACHINE = Path("/")
 
 
 def main() -> None:
@@ -81,20 +82,30 @@ def set_up(spec: dict[str, Any]) -> None:
 
 
 def make_mounts(spec: dict[str, Any]) -> None:
-    run("mount", "-t", "proc", "proc", "/proc")
-    # A network namespace's devices are seen only in a sysfs mounted from within it. The cgroups below the old
-    # one go with it: libvirt does without them.
-    run("umount", "--recursive", "--lazy", "/sys")
-    run("mount", "-t", "sysfs", "sysfs", "/sys")
     run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
-    lay_overlays(Path(spec["checkout"]))
+    checkout = Path(spec["checkout"])
+    root = lay_tree(Path(spec["tree"]), checkout) if spec["tree"] else MACHINE
+    mount_proc_and_sys(root)
+    if root == MACHINE:
+        lay_overlays(checkout)
     for source, target in spec["binds"]:
-        bind(Path(source), Path(target))
+        bind(Path(source), root / Path(target).relative_to("/"))
+    if root != MACHINE:
+        pivot(root)
     run("ip", "link", "set", "lo", "up")
     for setting, value in spec["sysctl"].items():
         path = Path("/proc/sys") / setting
         if path.exists():
             path.write_text(value)
+
+
+def mount_proc_and_sys(root: Path) -> None:
+    run("mount", "-t", "proc", "proc", str(root / "proc"))
+    # A network namespace's devices are seen only in a sysfs mounted from within it. The cgroups below the
+    # machine's go with that one: libvirt does without them.
+    if root == MACHINE:
+        run("umount", "--recursive", "--lazy", "/sys")
+    run("mount", "-t", "sysfs", "sysfs", str(root / "sys"))
 
 
 def lay_overlays(checkout: Path) -> None:
@@ -111,6 +122,35 @@ def lay_overlays(checkout: Path) -> None:
             # Otherwise the lab's own files would be written to the tmpfs.
             run("mount", "--rbind", str(aside), str(checkout))
     run("umount", "--recursive", "--lazy", str(aside))
+
+
+def lay_tree(tree: Path, checkout: Path) -> Path:
+    """Return a root made of the tree, this machine's devices and the checkout; the tree itself is only read."""
+    layers = SCRATCH / "tree"
+    root = layers / "root"
+    for directory in ("upper", "work", "root"):
+        (layers / directory).mkdir(parents=True)
+    options = f"lowerdir={tree},upperdir={layers}/upper,workdir={layers}/work"
+    run("mount", "-t", "overlay", "-o", options, "overlay", str(root))
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(root / "run"))
+    for source in (Path("/dev"), checkout):
+        target = root / source.relative_to("/")
+        target.mkdir(parents=True, exist_ok=True)
+        run("mount", "--rbind", str(source), str(target))
+    return root
+
+
+def pivot(root: Path) -> None:
+    """Make it the root of all that lives here, and let go of the machine's.
+
+    The interpreter's own files go too: what this process still imports, it has imported before.
+    """
+    machine = root / "run/machine"
+    machine.mkdir()
+    run("pivot_root", str(root), str(machine))
+    os.chdir("/")
+    run("umount", "--recursive", "--lazy", "/run/machine")
+    Path("/run/machine").rmdir()
 
 
 def bind(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Self
 from lab import broker, enrolment, faults, host, libvirtd, network, prober, record, services, storage, waiting
 from lab.errors import LabError
 from lab.faults import Victim
+from lab.generation import Generation
 from lab.guest import lifecycle, registry
 from lab.guest.lifecycle import GuestOptions, GuestPlace
 from lab.namespaces import COMMAND_TIMEOUT_S, Namespaces
@@ -32,6 +33,7 @@ class Lab:
         cls,
         *,
         hosts: int = 2,
+        generations: Mapping[str, Generation] | None = None,
         owner_pid: int | None = None,
         with_services: bool = True,
         settings: Mapping[str, str] | None = None,
@@ -39,17 +41,19 @@ class Lab:
     ) -> Self:
         """Start a lab and return when everything in it answers.
 
+        `generations` names the hosts ("compute2") that are not this machine's Debian 12.
         When the process `owner_pid` ends, all of the lab ends with it. `settings` ("section.option": value) go
         into every host's limosa.conf. What an earlier lab left in .lab is removed, its caches excepted.
         """
         if not 1 <= hosts <= network.MAX_COMPUTE_HOSTS:
             raise LabError(f"{hosts} compute hosts: from 1 to {network.MAX_COMPUTE_HOSTS} are possible")
+        compute = _generations(hosts, generations or {})
         with record.locked(paths=paths):
             if record.running_hosts(paths=paths):
                 raise LabError("the lab is up already", hint="lab/ctl status shows it, lab/ctl down ends it")
             _remove_remains(paths)
             try:
-                lab = cls(_start_hosts(hosts, owner_pid=owner_pid, paths=paths), paths=paths)
+                lab = cls(_start_hosts(compute, owner_pid=owner_pid, paths=paths), paths=paths)
                 lab._start_infrastructure(settings or {})
                 if with_services:
                     lab.start_services()
@@ -219,14 +223,30 @@ def _start_libvirtd(there: Namespaces) -> None:
     libvirtd.start(there)
 
 
-def _start_hosts(count: int, *, owner_pid: int | None, paths: LabPaths) -> record.Record:
+def _generations(count: int, generations: Mapping[str, Generation]) -> dict[str, Generation]:
+    """Return every compute host's generation; raises LabError for one that would not exist."""
+    names = [network.compute_name(number) for number in range(1, count + 1)]
+    unknown = sorted(set(generations) - set(names))
+    if unknown:
+        raise LabError(
+            f"{', '.join(unknown)} would be no compute host of this lab", hint=f"there are: {' '.join(names)}"
+        )
+    return {name: generations.get(name, Generation.DEBIAN_12) for name in names}
+
+
+def _start_hosts(
+    compute: Mapping[str, Generation], *, owner_pid: int | None, paths: LabPaths
+) -> record.Record:
     """Start all namespaces and join them in the networks."""
-    compute = [network.compute_name(number) for number in range(1, count + 1)]
-    names = [network.SWITCH, network.CONTROLLER, network.PROBER, *compute]
-    for name in names:
-        host.write_tree(name, all_names=names, paths=paths)
+    others = dict.fromkeys((network.SWITCH, network.CONTROLLER, network.PROBER), Generation.DEBIAN_12)
+    hosts = {**others, **compute}
+    for name in hosts:
+        host.write_tree(name, all_names=hosts, paths=paths)
     store = storage.start(owner_pid=owner_pid, paths=paths)
-    specs = [host.spec(name, storage=store.init, owner_pid=owner_pid, paths=paths) for name in names]
+    specs = [
+        host.spec(name, of=generation, storage=store.init, owner_pid=owner_pid, paths=paths)
+        for name, generation in hosts.items()
+    ]
     started = waiting.all_at_once([partial(Namespaces.start, spec, paths=paths) for spec in specs])
     stands = record.Record(
         broker_password=broker.new_password(), hosts={there.name: there for there in [*started, store]}

@@ -38,6 +38,9 @@ class NamespaceSpec:
     name: str
     owner_pid: int | None = None
     has_own_mounts: bool = True  # its own /run, /etc, /var, /srv, /proc and /sys
+    tree: Path | None = (
+        None  # stand on this root file system, which is only read; on the machine's own if None
+    )
     mounts_of: Process | None = None  # start with what this process sees mounted, not with the machine's
     binds: Sequence[tuple[Path, Path]] = ()  # (source outside, target inside)
     sysctl: Mapping[str, str] = field(default_factory=dict)
@@ -179,6 +182,7 @@ def _as_json(spec: NamespaceSpec) -> dict[str, Any]:
         "hostname": spec.name,
         "owner_pid": spec.owner_pid,
         "has_own_mounts": spec.has_own_mounts,
+        "tree": str(spec.tree) if spec.tree else None,
         "checkout": str(CHECKOUT),
         "binds": [[str(source), str(target)] for source, target in spec.binds],
         "sysctl": dict(spec.sysctl),

@@ -12,8 +12,8 @@ DESCRIPTION = "made by lab/ctl guest create"
 METADATA_NAMESPACE = "https://limosa.example/lab"
 EMULATOR = SOURCES / "guest" / "emulator"
 # A versioned type and a named model, so that hosts of another generation take the guest too.
-_MACHINE_TYPE = "pc-i440fx-7.2"
-_CPU_MODEL = "qemu64"
+MACHINE_TYPE = "pc-i440fx-7.2"
+CPU_MODEL = "qemu64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,8 @@ class Domain:
     number: int  # its place in the data network: address and MAC follow from it
     memory_mib: int
     disks: tuple[Disk, ...]
+    machine_type: str = MACHINE_TYPE
+    cpu_model: str = CPU_MODEL
     vnc_listen: str | None = None  # an address of its host only: no other host can start the guest with it
     vnc_password: str | None = None
 
@@ -52,11 +54,11 @@ def render(domain: Domain) -> str:
   <memory unit='MiB'>{domain.memory_mib}</memory>
   <vcpu>1</vcpu>
   <os>
-    <type arch='x86_64' machine='{_MACHINE_TYPE}'>hvm</type>
+    <type arch='x86_64' machine='{domain.machine_type}'>hvm</type>
     <boot dev='hd'/>
   </os>
   <features><acpi/></features>
-  <cpu mode='custom' match='exact' check='none'><model fallback='forbid'>{_CPU_MODEL}</model></cpu>
+  <cpu mode='custom' match='exact' check='none'><model fallback='forbid'>{domain.cpu_model}</model></cpu>
   <on_poweroff>destroy</on_poweroff>
   <on_reboot>restart</on_reboot>
   <on_crash>destroy</on_crash>

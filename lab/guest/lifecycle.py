@@ -29,6 +29,8 @@ class GuestOptions:
     dirty_mib_s: int = 0
     dirty_mib: int = 16
     has_local_disk: bool = False
+    machine_type: str = domain.MACHINE_TYPE
+    cpu_model: str = domain.CPU_MODEL
     has_vnc: bool = False  # on an address of its host: virsh cannot migrate it without other XML
     vnc_password: str | None = None
 
@@ -112,6 +114,8 @@ def _start(
             uuid=uuid.uuid4(),
             number=record.number,
             memory_mib=options.memory_mib,
+            machine_type=options.machine_type,
+            cpu_model=options.cpu_model,
             vnc_listen=network.addresses(host.name).management if options.has_vnc else None,
             vnc_password=options.vnc_password,
             disks=disks,

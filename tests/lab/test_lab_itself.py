@@ -12,6 +12,7 @@ import pytest
 
 from lab import Lab, LabError
 from lab.faults import Victim
+from lab.generation import Generation
 from lab.guest.lifecycle import GuestOptions
 from lab.namespaces import Namespaces, NamespaceSpec
 from lab.paths import CHECKOUT, LabPaths
@@ -168,6 +169,11 @@ def test_nothing_of_a_host_is_seen_from_outside(lab: Lab) -> None:
 def test_a_second_lab_in_the_same_place_is_refused(lab: Lab) -> None:
     with pytest.raises(LabError, match="up already"):
         Lab.up(hosts=1)
+
+
+def test_a_generation_for_a_host_that_would_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="compute3 would be no compute host"):
+        Lab.up(hosts=2, generations={"compute3": Generation.DEBIAN_13}, paths=LabPaths(top=tmp_path))
 
 
 def test_a_host_ends_with_its_owner(tmp_path: Path) -> None:
