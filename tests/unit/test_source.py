@@ -512,7 +512,9 @@ def test_an_orderly_stop_aborts_nothing_and_records_nothing(hosts, source):
 def test_watch_answers_when_the_job_has_ended_and_brings_its_figures(hosts, source):
     transfer = begin(hosts)
     observe(hosts)
+    source.conductor.progress_told.clear()  # of the command before
     source.execute(hosts.command(Verb.WATCH, 7, LIVE_ARGUMENTS))
+    source.conductor.wait_for(lambda: source.conductor.progress_told, "progress of the watched job")
     transfer.release()
 
     outcome = source.conductor.outcome_of(7)
