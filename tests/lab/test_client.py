@@ -1,19 +1,12 @@
-"""The client on real hosts: what it says of them is what they say of themselves, and it is quick."""
+"""The client on real hosts: what it says of them is what they say of themselves."""
 
 import json
-import time
-from pathlib import Path
 from typing import Any
 
 from lab import network
 from lab.faults import Victim
 from lab.lab import Lab
 from tests.lab import observer
-
-LIST_MAX_S = 0.6
-LIST_TRIES = 5  # the machine does other things as well: the best counts
-CONDUCTOR_MAX_MIB = 100
-AGENT_MAX_MIB = 80
 
 
 def shown(lab: Lab, *argv: str) -> Any:
@@ -24,12 +17,6 @@ def by_libvirt(lab: Lab, host: str, command: str, key: str) -> int:
     """A number of `virsh nodeinfo` or `virsh nodememstats`."""
     lines = dict(line.split(":", 1) for line in lab.virsh(host, command).splitlines() if ":" in line)
     return int({name.strip(): value for name, value in lines.items()}[key].split()[0])
-
-
-def peak_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (peak,) = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(peak) / 1024
 
 
 def test_a_host_is_shown_as_libvirt_has_it_and_a_past_migration_as_it_was_measured(
@@ -79,23 +66,6 @@ def test_a_disabled_host_keeps_its_guests_and_stays_disabled_when_its_agent_star
     finally:
         lab.limosa("service", "enable", "compute2")
     assert shown(lab, "host", "show", "compute2")["status"] == "enabled"
-
-
-def test_a_list_is_there_in_time_and_nobody_grows_beyond_his_bound(lab: Lab, guest_name: str) -> None:
-    lab.guest_create(guest_name, "compute1")
-    observer.wait_until_found(lab, guest_name)
-    observer.migrate(lab, guest_name, "compute2")
-
-    took_s = []
-    for _ in range(LIST_TRIES):
-        began = time.monotonic()
-        lab.limosa("list")
-        took_s.append(time.monotonic() - began)
-
-    assert min(took_s) <= LIST_MAX_S, took_s
-    assert peak_mib(lab.process(Victim.CONDUCTOR)) <= CONDUCTOR_MAX_MIB
-    for host in lab.compute_hosts:
-        assert peak_mib(lab.process(Victim.AGENT, host_name=host)) <= AGENT_MAX_MIB, host
 
 
 def test_what_is_not_there_is_a_sentence_and_exit_code_3(lab: Lab) -> None:
