@@ -66,6 +66,8 @@ shows them as they come; any program that speaks AMQP 0-9-1 can follow as well. 
   by `migration.version`.
 - **Nobody takes from anybody.** Each follower has a queue of its own, exclusive and gone with its connection. Nothing
   piles up while nobody listens. A follower that stands still loses the oldest beyond {queue}.
+- **Proven.** Each is signed with the conductors' key, as all messages are; `limosa events` shows no other, and says so. It
+  needs the bus and the conductors' public key, and no key of an administrator: whoever may read from the bus may follow.
 - **Harmless.** No event holds domain XML, a password or any other secret.
 
 ## On the bus
