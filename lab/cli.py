@@ -139,10 +139,9 @@ def _fault(arguments: Arguments) -> int:
         lab.start(victim, host_name=host_name)
         if victim in (Victim.AGENT, Victim.CONDUCTOR):
             print(f"started; it logs to {lab.log(faults.host_of(victim, host_name), _log_name(victim))}")
-    elif arguments.fault == "stop":
-        lab.stop(victim, host_name=host_name, guest=guest)
     else:
-        lab.kill(victim, host_name=host_name, guest=guest)
+        act = {"kill": lab.kill, "stop": lab.stop, "pause": lab.pause, "resume": lab.resume}[arguments.fault]
+        act(victim, host_name=host_name, guest=guest)
     return 0
 
 
@@ -194,7 +193,13 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("command", nargs="+")
     commands.add_parser("limosa", help="run the client in the lab: limosa ARGS...")
 
-    for fault, help_text in (("kill", "kill -9"), ("stop", "stop orderly"), ("start", "start again")):
+    for fault, help_text in (
+        ("kill", "kill -9"),
+        ("stop", "stop orderly"),
+        ("start", "start again"),
+        ("pause", "make it hang"),
+        ("resume", "let it go on"),
+    ):
         command = commands.add_parser(
             fault, help=f"{help_text}: conductor, rabbitmq, HOST agent|libvirtd|qemu"
         )

@@ -1,4 +1,4 @@
-"""Kill, stop and start single processes of the lab, each known exactly."""
+"""Kill, stop, start, pause and resume single processes of the lab, each known exactly."""
 
 import signal
 from enum import StrEnum
@@ -9,12 +9,14 @@ from lab.errors import LabError
 from lab.namespaces import Namespaces
 from lab.paths import LabPaths
 from lab.processes import Process
+from lab.waiting import wait_until
 
 GONE_TIMEOUT_S = 30.0
+PAUSE_TIMEOUT_S = 5.0
 
 
 class Victim(StrEnum):
-    """What can be killed, stopped and started."""
+    """What can be killed, stopped, started, paused and resumed."""
 
     AGENT = "agent"
     LIBVIRTD = "libvirtd"
@@ -49,6 +51,18 @@ def end(host: Namespaces, victim: Victim, *, guest: str | None = None, with_sign
     process.send(with_signal)
     if not process.wait_until_gone(timeout_s=GONE_TIMEOUT_S):
         raise LabError(f"{host.name}: {victim} still runs {GONE_TIMEOUT_S:.0f} s after {with_signal.name}")
+
+
+def pause(host: Namespaces, victim: Victim, *, guest: str | None = None) -> None:
+    """Make it hang (SIGSTOP): it lives, keeps its connections, and does nothing until it is resumed."""
+    process = process_of(host, victim, guest=guest)
+    process.send(signal.SIGSTOP)
+    wait_until(process.is_paused, what=f"{host.name}: {victim} hangs", timeout_s=PAUSE_TIMEOUT_S)
+
+
+def resume(host: Namespaces, victim: Victim, *, guest: str | None = None) -> None:
+    """Let it go on (SIGCONT) as if nothing had been, but for the time that has passed."""
+    process_of(host, victim, guest=guest).send(signal.SIGCONT)
 
 
 def start(host: Namespaces, victim: Victim, *, paths: LabPaths) -> None:

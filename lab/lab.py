@@ -159,6 +159,14 @@ class Lab:
         there = self.host(faults.host_of(victim, host_name))
         faults.end(there, victim, guest=guest, with_signal=signal.SIGTERM)
 
+    def pause(self, victim: Victim, *, host_name: str | None = None, guest: str | None = None) -> None:
+        """Make one process hang (SIGSTOP) until it is resumed."""
+        faults.pause(self.host(faults.host_of(victim, host_name)), victim, guest=guest)
+
+    def resume(self, victim: Victim, *, host_name: str | None = None, guest: str | None = None) -> None:
+        """Let a process that was paused go on."""
+        faults.resume(self.host(faults.host_of(victim, host_name)), victim, guest=guest)
+
     def start(self, victim: Victim, *, host_name: str | None = None) -> None:
         """Start what was killed or stopped."""
         faults.start(self.host(faults.host_of(victim, host_name)), victim, paths=self.paths)

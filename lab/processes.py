@@ -33,6 +33,11 @@ class Process:
         state = _state_and_start_time(self.pid)
         return state is not None and state[0] not in "ZX" and state[1] == self.start_time_ticks
 
+    def is_paused(self) -> bool:
+        """Tell whether SIGSTOP has taken hold."""
+        state = _state_and_start_time(self.pid)
+        return state is not None and state == ("T", self.start_time_ticks)
+
     def send(self, signal_number: signal.Signals) -> None:
         """Send a signal to exactly this process; raises LabError when it is gone."""
         with contextlib.suppress(ProcessLookupError), _pidfd(self.pid) as pidfd:

@@ -14,6 +14,9 @@ EMULATOR = SOURCES / "guest" / "emulator"
 # A versioned type and a named model, so that hosts of another generation take the guest too.
 MACHINE_TYPE = "pc-i440fx-7.2"
 CPU_MODEL = "qemu64"
+HOST_MODEL = (
+    "host-model"  # in place of a model: what this host and its QEMU can do, which binds the guest to them
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Domain:
     disks: tuple[Disk, ...]
     machine_type: str = MACHINE_TYPE
     cpu_model: str = CPU_MODEL
+    devices: str = ""
     vnc_listen: str | None = None  # an address of its host only: no other host can start the guest with it
     vnc_password: str | None = None
 
@@ -58,7 +62,7 @@ def render(domain: Domain) -> str:
     <boot dev='hd'/>
   </os>
   <features><acpi/></features>
-  <cpu mode='custom' match='exact' check='none'><model fallback='forbid'>{domain.cpu_model}</model></cpu>
+  {_cpu(domain.cpu_model)}
   <on_poweroff>destroy</on_poweroff>
   <on_reboot>restart</on_reboot>
   <on_crash>destroy</on_crash>
@@ -76,11 +80,18 @@ def render(domain: Domain) -> str:
       <target port='0'/>
     </serial>
 {_graphics(domain)}\
+    {domain.devices}
     <controller type='usb' model='none'/>
     <memballoon model='none'/>
   </devices>
 </domain>
 """
+
+
+def _cpu(model: str) -> str:
+    if model == HOST_MODEL:
+        return f"<cpu mode='{HOST_MODEL}'/>"
+    return f"<cpu mode='custom' match='exact' check='none'><model fallback='forbid'>{model}</model></cpu>"
 
 
 def _disk(disk: Disk) -> str:

@@ -31,6 +31,7 @@ class GuestOptions:
     has_local_disk: bool = False
     machine_type: str = domain.MACHINE_TYPE
     cpu_model: str = domain.CPU_MODEL
+    devices: str = ""  # XML of further devices
     has_vnc: bool = False  # on an address of its host: virsh cannot migrate it without other XML
     vnc_password: str | None = None
 
@@ -116,6 +117,7 @@ def _start(
             memory_mib=options.memory_mib,
             machine_type=options.machine_type,
             cpu_model=options.cpu_model,
+            devices=options.devices,
             vnc_listen=network.addresses(host.name).management if options.has_vnc else None,
             vnc_password=options.vnc_password,
             disks=disks,
