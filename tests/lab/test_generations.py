@@ -18,6 +18,7 @@ from tests.lab import observer
 
 OLD, NEW = "compute1", "compute2"
 NAME = "web"
+REFUSED = 4
 # Far more than an idle guest of 96 MiB needs, far less than a guest that was lost and found.
 MAX_MIGRATION_S = 30
 MAX_SILENCE_MS = 5000
@@ -97,3 +98,93 @@ def test_a_guest_moves_from_the_old_generation_to_the_new(lab: Lab, old_boot_id:
     assert lab.ask(NAME, "read vda") == "written on Debian 12"
     assert memory_argument(lab, NEW) == memory_before == f"{96 * 1024 + 8}k"
     observer.assert_one_guest(lab, NAME, host=NEW, boot_id=old_boot_id)
+
+
+@pytest.fixture
+def new_boot_id(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A guest on the new host; its options by indirect parameter."""
+    yield from guest_on(lab, NEW, getattr(request, "param", None))
+
+
+@pytest.fixture
+def any_version(lab: Lab) -> Iterator[None]:
+    """The conductor lets guests go to older hypervisors, too."""
+    set_version_check(lab, "none")
+    yield
+    set_version_check(lab, "not_older")
+
+
+def set_version_check(lab: Lab, rule: str) -> None:
+    lab.write_config("controller", {"conductor.hypervisor_version_check": rule})
+    lab.stop(Victim.CONDUCTOR)
+    lab.start(Victim.CONDUCTOR)
+    lab.wait_until_agents_are_up()
+
+
+def assert_refused_and_untouched(lab: Lab, boot_id: str, *sentences: str) -> None:
+    """Asked to go from the new host to the old: exit code 4, and the guest runs where it ran, in the same QEMU."""
+    qemu = lab.process(Victim.QEMU, host_name=NEW, guest=NAME)
+
+    done = lab.limosa("live-migration", NAME, OLD, check=False)
+
+    assert done.returncode == REFUSED, done.stderr
+    assert "Traceback" not in done.stderr
+    for sentence in sentences:
+        assert sentence in done.stderr
+    assert lab.process(Victim.QEMU, host_name=NEW, guest=NAME) == qemu
+    observer.assert_one_guest(lab, NAME, host=NEW, boot_id=boot_id)
+
+
+def test_a_guest_does_not_go_to_an_older_hypervisor(lab: Lab, new_boot_id: str) -> None:
+    assert_refused_and_untouched(lab, new_boot_id, "[hypervisor_version_unfit]", "10.0.", "7.2.", "not_older")
+
+
+@pytest.mark.parametrize(
+    "new_boot_id",
+    [GuestOptions(machine_type="pc-q35-10.0"), GuestOptions(machine_type="pc")],
+    ids=["q35", "alias"],
+    indirect=True,
+)
+def test_a_new_machine_type_is_refused_by_name(lab: Lab, any_version: None, new_boot_id: str) -> None:
+    machine = lab.virsh(NEW, "dumpxml", NAME).split("machine='")[1].split("'")[0]
+    assert machine.endswith("-10.0"), "the alias stands for the newest one"
+
+    assert_refused_and_untouched(lab, new_boot_id, "[machine_type_unknown]", machine)
+
+
+@pytest.mark.parametrize(
+    "new_boot_id",
+    [
+        GuestOptions(cpu_model="EPYC-Genoa"),
+        GuestOptions(cpu_model="qemu64-v1"),
+        GuestOptions(cpu_model="host-model"),
+    ],
+    ids=lambda options: options.cpu_model,
+    indirect=True,
+)
+def test_a_cpu_that_the_old_host_does_not_know_is_refused(
+    lab: Lab, any_version: None, new_boot_id: str
+) -> None:
+    assert_refused_and_untouched(lab, new_boot_id, "[cpu_incompatible]")
+
+
+def test_a_guest_of_the_old_generation_with_host_model_does_not_go_to_the_new(lab: Lab) -> None:
+    first = lab.guest_create(NAME, OLD, GuestOptions(cpu_model="host-model"))
+    observer.wait_until_found(lab, NAME)
+    try:
+        done = lab.limosa("live-migration", NAME, NEW, check=False)
+        assert done.returncode == REFUSED, done.stderr
+        assert "[cpu_incompatible]" in done.stderr
+        observer.assert_one_guest(lab, NAME, host=OLD, boot_id=first.boot_id)
+    finally:
+        lab.guest_delete(NAME)
+
+
+def test_a_machine_type_and_a_cpu_that_both_know_go_back_to_the_old(
+    lab: Lab, any_version: None, new_boot_id: str
+) -> None:
+    shown = observer.migrate(lab, NAME, OLD)
+
+    assert (shown["status"], shown["dest"]) == ("completed", OLD)
+    assert memory_argument(lab, OLD) == f"{96 * 1024 + 8}k"
+    observer.assert_one_guest(lab, NAME, host=OLD, boot_id=new_boot_id)
