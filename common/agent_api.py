@@ -13,7 +13,9 @@ TOPIC_PREFIX = "limosa-compute"
 
 def interface(host: str) -> Interface:
     """The agent of one host: each has a topic of its own, so that a broker can tell who may read it."""
-    return Interface(name="compute-agent", topic=f"{TOPIC_PREFIX}.{host}", server=Kind.HOST, server_name=host)
+    return Interface(
+        name="compute-agent", topic=f"{TOPIC_PREFIX}.{host}", minor=1, server=Kind.HOST, server_name=host
+    )
 
 
 class AgentAPI:

@@ -7,7 +7,11 @@ outcome's facts likewise. Domain XML is never among them.
 from dataclasses import dataclass
 
 from common.checks import Finding
+from common.facts import GuestFacts, HostFacts
 from common.states import DestSeen, Result, SourceSeen, Verb
+
+DiskAddress = tuple[str, str, str, str]
+"""Target, type, path and device of DiskFacts."""
 
 # ---- arguments, one dataclass for each verb that needs any
 
@@ -37,6 +41,9 @@ class DestinationFacts:
     connect_address: str  # for [libvirt]live_migration_uri: inbound_addr of the dest, or its name
     inbound_address: str = ""  # for migrate_uri; empty: libvirt chooses
     probes: tuple[DiskProbe, ...] = ()
+    host: str = ""  # its name
+    facts: HostFacts | None = None
+    examined: tuple[DiskAddress, ...] = ()  # the disks that the dest has looked at, with a probe or without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +64,16 @@ class DomainChanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckDestArguments:
-    """For check_can_live_migrate_destination. Disks as (target, type, path, device) of DiskFacts."""
+    """For check_can_live_migrate_destination: the guest, and what the conductor's database has of it and its host."""
 
     name: str
     memory_mib: int
     vcpus: int
     machine: str
-    disks: tuple[tuple[str, str, str, str], ...]
+    disks: tuple[DiskAddress, ...]
+    facts: GuestFacts | None = None
+    source: HostFacts | None = None
+    source_host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

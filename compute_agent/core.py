@@ -10,6 +10,7 @@ from compute_agent.definition_records import DefinitionRecords
 from compute_agent.desk import Desks, DeskTools
 from compute_agent.dest import Dest
 from compute_agent.events import EventHub
+from compute_agent.examiner import Examiner
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
 from compute_agent.ledger import Ledger
@@ -42,6 +43,7 @@ class Core:
         self.records = DefinitionRecords(settings.state_path / LEDGER_DIRECTORY)
         self.permits = Permits(settings.state_path)
         self.probes = Probes(settings.state_path, host=settings.host)
+        self.examiner = Examiner(hypervisor, probes=self.probes, settings=settings)
         self.hub = EventHub()
         self.outbox = Outbox(conductor, unacknowledged=_unacknowledged(self.ledger))
         self._settings = settings
@@ -99,13 +101,14 @@ class Core:
             hypervisor,
             observation=observation,
             records=self.records,
-            probes=self.probes,
+            examiner=self.examiner,
             hub=hub,
             settings=settings,
         )
         dest = Dest(
             hypervisor,
             observation=observation,
+            examiner=self.examiner,
             probes=self.probes,
             permits=self.permits,
             settings=settings,

@@ -1,10 +1,10 @@
 """What verbs read from a guest's definition. Pure."""
 
+from common.facts import GuestFacts
 from common.migration import GuestTraits
 from common.states import PowerState
 from compute_agent.hypervisor import guest_xml
 from compute_agent.hypervisor.driver import Definition
-from compute_agent.storage.driver import Disk
 
 
 def traits_of(definition: Definition) -> GuestTraits:
@@ -16,14 +16,11 @@ def traits_of(definition: Definition) -> GuestTraits:
     )
 
 
-def disks_of(definition: Definition) -> tuple[Disk, ...]:
-    """The disks that the guest has now, drives without a medium included."""
-    facts = guest_xml.guest_facts(
+def facts_of(definition: Definition) -> GuestFacts:
+    """What the definition says of the guest; its power state is not in it."""
+    return guest_xml.guest_facts(
         definition.live_xml,
         power_state=PowerState.UNKNOWN,
         is_persistent=definition.is_persistent,
         has_autostart=definition.has_autostart,
-    )
-    return tuple(
-        Disk(target=disk.target, type=disk.type, path=disk.source, device=disk.device) for disk in facts.disks
     )

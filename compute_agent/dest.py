@@ -5,14 +5,11 @@ All of them may be repeated. What may be done to a domain that is found here is 
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 
 from common import concurrency
-from common.checks import DOMAIN_EXISTS, MEMORY_SHORT, Finding, refusing
 from common.migration import (
     CheckDestArguments,
-    DestinationFacts,
-    DiskProbe,
     DomainChanges,
     GraphicsListen,
     GuestTraits,
@@ -22,14 +19,15 @@ from common.migration import (
 )
 from common.states import DestSeen, Result, Verb
 from compute_agent import guards
+from compute_agent.checks import names
+from compute_agent.examiner import Examiner
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import DomainSnapshot, Hypervisor, JobKind
 from compute_agent.hypervisor.libvirt_errors import HypervisorOperationError
 from compute_agent.observation import DestLook, Observation
 from compute_agent.permits import Permits
-from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
+from compute_agent.probes import Probes
 from compute_agent.settings import Settings
-from compute_agent.storage.driver import Disk
 from compute_agent.work import Answer, Verbs, Work
 
 FINISH_WAIT_S = 2.0  # libvirt's Finish phase lasts some ms after the guest runs
@@ -37,14 +35,6 @@ FINISH_POLL_S = 0.05
 UNDO_LOOKS_MAX = 3  # a domain may be registered late by a Prepare that was past the hook
 
 LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """A domain that this libvirtd knows already."""
-
-    what: str  # uuid, name
-    value: str
 
 
 class Dest:
@@ -55,12 +45,14 @@ class Dest:
         hypervisor: Hypervisor,
         *,
         observation: Observation,
+        examiner: Examiner,
         probes: Probes,
         permits: Permits,
         settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
         self._observation = observation
+        self._examiner = examiner
         self._probes = probes
         self._permits = permits
         self._settings = settings
@@ -80,26 +72,28 @@ class Dest:
         command, arguments = work.command, work.arguments(CheckDestArguments)
         is_accepted = False
         try:
-            probing = concurrency.spawn(self._probe, work, arguments)
-            against = [*self._known(command.instance, arguments.name), *self._memory(arguments)]
-            probes, findings = probing.wait(2 * STORAGE_TIMEOUT_S)
-            against += findings
-            is_accepted = not refusing(against)
+            examined = self._examiner.examine_dest(
+                command.instance, arguments, owner=command.migration, epoch=command.epoch
+            )
+            is_accepted = examined.found.accepts
         finally:
             if not is_accepted:
                 self._probes.remove(command.migration)
-        if not is_accepted:
-            return Answer(result=Result.REFUSED, findings=tuple(against))
-        address = self._settings.inbound_address
-        dest_facts = DestinationFacts(
-            connect_address=address or self._settings.host, inbound_address=address, probes=probes
+        facts = examined.facts if is_accepted else replace(examined.facts, probes=())
+        return Answer(
+            result=examined.found.result,
+            findings=examined.found.findings,
+            detail=" ".join(examined.found.failures),
+            dest_facts=facts,
         )
-        return Answer(result=Result.OK, findings=tuple(against), dest_facts=dest_facts)
 
     def pre_live_migration(self, work: Work) -> Answer:
         """Let this one migration in, and say what its domain must be changed to here."""
         command, arguments = work.command, work.arguments(PreArguments)
-        known = self._known(command.instance, arguments.name)
+        host = self._settings.host
+        known = tuple(
+            names.known(self._hypervisor, host=host, instance=command.instance, name=arguments.name)
+        )
         if known:
             return Answer(result=Result.REFUSED, findings=known)
         self._permits.grant(command.migration, command.instance)
@@ -111,43 +105,6 @@ class Dest:
             )
         )
         return Answer(result=Result.OK, changes=changes)
-
-    def _probe(
-        self, work: Work, arguments: CheckDestArguments
-    ) -> tuple[tuple[DiskProbe, ...], tuple[Finding, ...]]:
-        disks = tuple(
-            Disk(target=target, type=kind, path=path, device=device)
-            for target, kind, path, device in arguments.disks
-        )
-        return self._probes.make(disks, migration=work.command.migration, epoch=work.command.epoch)
-
-    def _known(self, instance: str, name: str) -> tuple[Finding, ...]:
-        """A dest that knows the guest's uuid or name, active or not, could mistake the one for the other (rule 20)."""
-        known = []
-        if self._hypervisor.observe(instance).exists:
-            known.append(_Known(what="uuid", value=instance))
-        if self._hypervisor.find_by_name(name) not in (None, instance):
-            known.append(_Known(what="name", value=name))
-        host = self._settings.host
-        return tuple(DOMAIN_EXISTS.finding(host, what=one.what, value=one.value) for one in known)
-
-    def _memory(self, arguments: CheckDestArguments) -> tuple[Finding, ...]:
-        """What the host could really give now. How it is shared out among guests is the conductor's to count."""
-        free_mib = self._hypervisor.memory_free_mib()
-        if free_mib >= arguments.memory_mib:
-            return ()
-        total_mib = self._hypervisor.host_facts().memory_total_mib
-        return (
-            MEMORY_SHORT.finding(
-                self._settings.host,
-                instance=arguments.name,
-                needed_mib=arguments.memory_mib,
-                free_mib=free_mib,
-                total_mib=total_mib,
-                ratio="1.0",
-                reserved_mib=0,
-            ),
-        )
 
     # ---- undo
 

@@ -40,14 +40,6 @@ class Probes:
         except concurrency.BlockingCallTimeout as error:
             raise StorageSilentError(timeout_s=STORAGE_TIMEOUT_S, what=", ".join(_paths(disks))) from error
 
-    def compare(self, probes: tuple[DiskProbe, ...], *, dest: str) -> tuple[Finding, ...]:
-        """On the source: read the dest's probes back; what differs."""
-        try:
-            return concurrency.call_blocking(_compare, probes, dest, timeout_s=STORAGE_TIMEOUT_S)
-        except concurrency.BlockingCallTimeout as error:
-            paths = ", ".join(probe.path for probe in probes)
-            raise StorageSilentError(timeout_s=STORAGE_TIMEOUT_S, what=paths) from error
-
     def remove(self, migration: str) -> None:
         """Remove this migration's, if it has any. Storage that hangs keeps the record, and it is tried again later."""
         record = self._record(migration)
@@ -96,6 +88,15 @@ class Probes:
 
     def _record(self, migration: str) -> Path:
         return self._directory / f"{migration}.json"
+
+
+def compare(probes: tuple[DiskProbe, ...], *, dest: str) -> tuple[Finding, ...]:
+    """On the source: read the dest's probes back; what differs."""
+    try:
+        return concurrency.call_blocking(_compare, probes, dest, timeout_s=STORAGE_TIMEOUT_S)
+    except concurrency.BlockingCallTimeout as error:
+        paths = ", ".join(probe.path for probe in probes)
+        raise StorageSilentError(timeout_s=STORAGE_TIMEOUT_S, what=paths) from error
 
 
 def _compare(probes: tuple[DiskProbe, ...], dest: str) -> tuple[Finding, ...]:

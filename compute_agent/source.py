@@ -7,41 +7,25 @@ here: they are shared, and the guest has them open on the dest.
 import logging
 import time
 
-from common import concurrency
-from common.checks import (
-    CHECK_FAILED,
-    INSTANCE_GONE,
-    INSTANCE_NOT_RUNNING,
-    PAUSED_SINCE_ARRIVAL,
-    STORAGE_NOT_SHARED,
-    TUNNELLED_BLOCK,
-    Finding,
-    refusing,
-)
-from common.migration import CheckSourceArguments, DestinationFacts, ObserveArguments
+from common.migration import CheckSourceArguments, ObserveArguments
 from common.states import DestSeen, Result, SourceSeen, Verb
-from compute_agent import guards, storage
+from compute_agent import guards
 from compute_agent.definition_records import DefinitionRecords
-from compute_agent.definitions import disks_of, traits_of
 from compute_agent.events import EventHub
-from compute_agent.hypervisor.driver import Definition, Hypervisor, JobKind
+from compute_agent.examiner import Examiner
+from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.hypervisor.libvirt_errors import (
-    DomainNotFoundError,
     HypervisorError,
     HypervisorOperationError,
     JobAbsentError,
 )
-from compute_agent.migrate_request import TUNNELLED
 from compute_agent.observation import Observation, SourceLook
-from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
 from compute_agent.settings import Settings
 from compute_agent.work import Answer, Verbs, Work
 
-LOOK_WAIT_S = 60.0  # a look has bounds of its own; this one is for a bug
 ABORT_POLL_S = 0.1
 ABORT_MARGIN_S = 60.0  # beyond the drain; then it answers what it sees, and the conductor goes on from that
 
-_MOVABLE = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER)
 # Not `shutoff`: libvirt may be between its stop and its undefine.
 _SETTLED = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER)
 
@@ -57,14 +41,14 @@ class Source:
         *,
         observation: Observation,
         records: DefinitionRecords,
-        probes: Probes,
+        examiner: Examiner,
         hub: EventHub,
         settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
         self._observation = observation
         self._records = records
-        self._probes = probes
+        self._examiner = examiner
         self._hub = hub
         self._settings = settings
 
@@ -82,52 +66,15 @@ class Source:
 
     def check_can_live_migrate_source(self, work: Work) -> Answer:
         """Every reason against moving this guest to that dest; its traits if there is none."""
-        command, dest = work.command, work.arguments(CheckSourceArguments).dest_facts
-        comparing = concurrency.spawn(lambda: self._probes.compare(dest.probes, dest=dest.connect_address))
-        looking = concurrency.spawn(self._observation.source, command.instance, command.migration)
-        definition = self._definition(command.instance)
-        against = list(self._not_movable(command.instance, looking.wait(LOOK_WAIT_S)))
-        if definition is not None:
-            against += _unproven(definition, dest)
-        elif not against:  # it went between the two looks
-            against.append(INSTANCE_GONE.finding(self._settings.host, instance=command.instance))
-        against += comparing.wait(2 * STORAGE_TIMEOUT_S)
-        against += self._tunnelled(against)
-        if refusing(against) or definition is None:
-            return Answer(result=Result.REFUSED, findings=tuple(against))
-        return Answer(result=Result.OK, findings=tuple(against), traits=traits_of(definition))
-
-    def _not_movable(self, instance: str, look: SourceLook) -> tuple[Finding, ...]:
-        host, name = self._settings.host, look.snapshot.name or instance
-        if not look.snapshot.exists:
-            return (INSTANCE_GONE.finding(host, instance=instance),)
-        if look.snapshot.job is not JobKind.NONE:
-            return (CHECK_FAILED.finding(host, reason=f"libvirt works on {name} (job: {look.snapshot.job})"),)
-        if look.is_call_in_flight:
-            # Of a call whose end nobody saw, and of every guest after the ledger was lost.
-            drain = f"libvirt has answered for {self._settings.call_drain_s:.0f} s without a break"
-            reason = f"an earlier migration of {name} may still begin, until {drain}"
-            return (CHECK_FAILED.finding(host, reason=reason),)
-        if look.found not in _MOVABLE:
-            return (INSTANCE_NOT_RUNNING.finding(host, instance=name, power_state=look.found),)
-        if look.found is SourceSeen.PAUSED_OTHER and not self._hypervisor.has_run(instance):
-            # QEMU 7.2 dies on an assertion (block.c, bdrv_inactivate_recurse): its disks were never activated here.
-            return (PAUSED_SINCE_ARRIVAL.finding(host, instance=name),)
-        return ()
-
-    def _definition(self, instance: str) -> Definition | None:
-        """None: the guest is not here, which the look tells."""
-        try:
-            return self._hypervisor.definition(instance)
-        except DomainNotFoundError:
-            return None
-
-    def _tunnelled(self, against: list[Finding]) -> tuple[Finding, ...]:
-        """A disk that is not shared would have to be copied, which libvirt cannot do through its tunnel."""
-        is_block = any(finding.code == STORAGE_NOT_SHARED.code for finding in against)
-        if is_block and TUNNELLED in self._settings.live_migration.flags:
-            return (TUNNELLED_BLOCK.finding(self._settings.host),)
-        return ()
+        command, arguments = work.command, work.arguments(CheckSourceArguments)
+        observed = self._observation.source(command.instance, command.migration)
+        examined = self._examiner.examine_source(command.instance, arguments, observed=observed)
+        return Answer(
+            result=examined.found.result,
+            findings=examined.found.findings,
+            detail=" ".join(examined.found.failures),
+            traits=examined.traits if examined.found.accepts else None,
+        )
 
     # ---- look
 
@@ -229,17 +176,6 @@ class Source:
             return []
         self._hypervisor.destroy(instance)
         return ["a stale paused copy was ended"]
-
-
-def _unproven(definition: Definition, dest: DestinationFacts) -> tuple[Finding, ...]:
-    """The guest may have been given disks since the dest was asked: what has no probe is looked at by itself."""
-    probed = {(probe.disk, probe.path) for probe in dest.probes}
-    return tuple(
-        finding
-        for disk in disks_of(definition)
-        if (disk.target, disk.path) not in probed
-        for finding in storage.driver_for(disk.type).unproven(disk, dest=dest.connect_address)
-    )
 
 
 def _observed(seen: SourceSeen | DestSeen, detail: str = "") -> Answer:

@@ -1,16 +1,18 @@
 """Accept a live migration: tell all that speaks against it at once, or claim the instance and send the first command."""
 
 import uuid
+from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
 from common.checks import Finding, refusing
 from common.errors import InvalidRequestError, RefusedError
+from common.facts import GuestFacts
 from common.migration import CheckDestArguments
 from common.states import MigrationStatus, Phase
 from common.views import LiveMigrationRequest
 from conductor import claiming, live_migration
-from conductor.capacity import Limits
+from conductor.capacity import HostStatus, Limits
 from conductor.db import hosts, instances, sagas
 from conductor.db.engine import Database
 from conductor.db.models import NAME_MAX_CHARS, Instance
@@ -50,8 +52,9 @@ class Acceptance:
 
     def _begin(self, session: Session, request: LiveMigrationRequest, request_id: str | None) -> Driven:
         row = instances.find(session, request.instance)
-        candidates = self._candidates(session, instances.status(session, row), request.dest)
-        saga = _new_saga(row, candidates)
+        known = hosts.read_hosts(session)
+        candidates = self._candidates(known, instances.status(session, row), request.dest)
+        saga = _new_saga(row, candidates, source=known[row.host])
         transition = live_migration.start(saga)
         # Of two requests for one instance that were checked at the same time, the second fails here, is done again
         # and refused as busy.
@@ -68,9 +71,10 @@ class Acceptance:
             claiming.claim(session, saga, host)
         return Driven(before=saga, transition=transition, written=written)
 
-    def _candidates(self, session: Session, guest: GuestStatus, dest: str | None) -> tuple[str, ...]:
+    def _candidates(
+        self, known: Mapping[str, HostStatus], guest: GuestStatus, dest: str | None
+    ) -> tuple[str, ...]:
         """The hosts to try in turn; raises RefusedError with all that speaks against the guest and each host."""
-        known = hosts.read_hosts(session)
         found = check_guest(guest, known.get(guest.host), limits=self._limits)
         if dest is not None:
             found += check_named_dest(guest, dest, known, limits=self._limits)
@@ -96,8 +100,7 @@ def _refuse(guest: GuestStatus, found: tuple[Finding, ...]) -> None:
         raise RefusedError(instance=guest.name, count=len(against), findings=found)
 
 
-def _new_saga(row: Instance, candidates: tuple[str, ...]) -> Saga:
-    facts = instances.facts_of(row)
+def _new_saga(row: Instance, candidates: tuple[str, ...], *, source: HostStatus) -> Saga:
     dest, *further = candidates
     return Saga(
         migration=str(uuid.uuid4()),
@@ -106,16 +109,24 @@ def _new_saga(row: Instance, candidates: tuple[str, ...]) -> Saga:
         source=row.host,
         dest=dest,
         home=row.host,
-        guest=CheckDestArguments(
-            name=row.name,
-            memory_mib=facts.memory_mib,
-            vcpus=facts.vcpus,
-            machine=facts.machine,
-            disks=tuple((disk.target, disk.type, disk.source, disk.device) for disk in facts.disks),
-        ),
+        guest=dest_arguments(instances.facts_of(row), source),
         phase=Phase.CHECK_DEST,
         status=MigrationStatus.ACCEPTED,
         instance_epoch=row.epoch,
         epoch=row.epoch,
         candidates=tuple(further),
+    )
+
+
+def dest_arguments(guest: GuestFacts, source: HostStatus) -> CheckDestArguments:
+    """What a dest is told of the guest and of its source."""
+    return CheckDestArguments(
+        name=guest.name,
+        memory_mib=guest.memory_mib,
+        vcpus=guest.vcpus,
+        machine=guest.machine,
+        disks=tuple((disk.target, disk.type, disk.source, disk.device) for disk in guest.disks),
+        facts=guest,
+        source=source.facts,
+        source_host=source.name,
     )

@@ -71,6 +71,14 @@ def test_a_guest_moves_within_the_budget_of_messages_and_transactions(cluster):
     assert cluster.conductor.database.transactions - transactions_before <= TRANSACTIONS_MAX
 
 
+def test_the_dest_is_told_what_the_database_knows_of_the_guest_and_its_source(cluster):
+    cluster.end_of(cluster.migrate())
+
+    told = cluster.dest.commands[0].arguments
+    assert told.facts == cluster.source.guests[GUEST]
+    assert (told.source_host, told.source) == ("compute1", cluster.source.facts)
+
+
 def test_the_story_and_the_steps_are_told_in_order(cluster):
     ended = cluster.end_of(cluster.migrate())
 

@@ -48,7 +48,7 @@ def test_one_directory_on_both_hosts_is_shared(probes, images):
 
     assert against == ()
     assert [probe.disk for probe in made] == ["vda"]
-    assert probes.compare(made, dest="compute2") == ()
+    assert probes_module.compare(made, dest="compute2") == ()
 
 
 def test_two_directories_of_the_same_name_are_not(probes, images):
@@ -57,7 +57,7 @@ def test_two_directories_of_the_same_name_are_not(probes, images):
     images.mkdir()
     (images / "web1.raw").write_text("disk")
 
-    [finding] = probes.compare(made, dest="compute2")
+    [finding] = probes_module.compare(made, dest="compute2")
 
     assert finding.code == STORAGE_NOT_SHARED.code
     assert "does not appear on the source" in finding.sentence
@@ -68,7 +68,7 @@ def test_what_somebody_else_wrote_is_not_taken_for_the_probe(probes, images):
     made, _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
     (images / left_in(images)[0]).write_text("something else")
 
-    [finding] = probes.compare(made, dest="compute2")
+    [finding] = probes_module.compare(made, dest="compute2")
 
     assert "reads differently" in finding.sentence
 

@@ -1,0 +1,38 @@
+"""What a check is given: the guest, both hosts as far as they are known, and this host's hypervisor to ask further."""
+
+from dataclasses import dataclass
+
+from common.facts import GuestFacts, HostFacts
+from common.migration import DestinationFacts
+from compute_agent import observation
+from compute_agent.hypervisor.driver import Definition, Hypervisor
+from compute_agent.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestLook:
+    """On the host that the guest is to move to. `settings`, `hypervisor` and `dest` are this host's."""
+
+    hypervisor: Hypervisor
+    settings: Settings
+    instance: str  # uuid
+    guest: GuestFacts  # as its host last reported it
+    dest: HostFacts
+    source: HostFacts | None  # None: the conductor does not know
+    source_host: str  # empty: the conductor is of an older version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLook:
+    """On the host that the guest is to leave. `settings`, `hypervisor` and `source` are this host's."""
+
+    hypervisor: Hypervisor
+    settings: Settings
+    instance: str  # uuid
+    guest: GuestFacts  # as it is now
+    definition: Definition
+    observed: observation.SourceLook
+    source: HostFacts
+    reach: DestinationFacts  # what the dest says of itself: how it is reached, its probes
+    dest: HostFacts | None  # None: the dest is of an older version
+    dest_host: str

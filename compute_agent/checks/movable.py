@@ -1,0 +1,27 @@
+"""On the source: whether the guest is in a state in which it can be moved, and nobody else works on it."""
+
+from collections.abc import Iterator
+
+from common.checks import CHECK_FAILED, INSTANCE_NOT_RUNNING, PAUSED_SINCE_ARRIVAL, Finding
+from common.states import SourceSeen
+from compute_agent.checks.look import SourceLook
+from compute_agent.hypervisor.driver import JobKind
+
+_MOVABLE = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER)
+
+
+def check_movable(look: SourceLook) -> Iterator[Finding]:
+    host, name, observed = look.settings.host, look.guest.name or look.instance, look.observed
+    if observed.snapshot.job is not JobKind.NONE:
+        reason = f"libvirt works on {name} (job: {observed.snapshot.job})"
+        yield CHECK_FAILED.finding(host, reason=reason)
+    elif observed.is_call_in_flight:
+        # Of a call whose end nobody saw, and of every guest after the ledger was lost.
+        drain = f"libvirt has answered for {look.settings.call_drain_s:.0f} s without a break"
+        reason = f"an earlier migration of {name} may still begin, until {drain}"
+        yield CHECK_FAILED.finding(host, reason=reason)
+    elif observed.found not in _MOVABLE:
+        yield INSTANCE_NOT_RUNNING.finding(host, instance=name, power_state=observed.found)
+    elif observed.found is SourceSeen.PAUSED_OTHER and not look.hypervisor.has_run(look.instance):
+        # QEMU 7.2 dies on an assertion (block.c, bdrv_inactivate_recurse): its disks were never activated here.
+        yield PAUSED_SINCE_ARRIVAL.finding(host, instance=name)

@@ -1,0 +1,28 @@
+"""On the source: whether each disk is on storage that the dest shares. The dest has written the probes for it."""
+
+from collections.abc import Iterator
+
+from common.checks import STORAGE_NOT_SHARED, TUNNELLED_BLOCK, Finding
+from compute_agent import probes, storage
+from compute_agent.checks.look import SourceLook
+from compute_agent.migrate_request import TUNNELLED
+from compute_agent.storage.driver import Disk
+
+
+def check_storage(look: SourceLook) -> Iterator[Finding]:
+    against = (*_unproven(look), *probes.compare(look.reach.probes, dest=look.dest_host))
+    yield from against
+    # A disk that is not shared would have to be copied, which libvirt cannot do through its tunnel.
+    is_block = any(finding.code == STORAGE_NOT_SHARED.code for finding in against)
+    if is_block and TUNNELLED in look.settings.live_migration.flags:
+        yield TUNNELLED_BLOCK.finding(look.settings.host)
+
+
+def _unproven(look: SourceLook) -> Iterator[Finding]:
+    """The guest may have been given disks since the dest was asked: of those nothing is shown yet."""
+    asked = {(probe.disk, probe.path) for probe in look.reach.probes}
+    asked |= {(target, path) for target, _, path, _ in look.reach.examined}
+    for facts in look.guest.disks:
+        if (facts.target, facts.source) not in asked:
+            disk = Disk(target=facts.target, type=facts.type, path=facts.source, device=facts.device)
+            yield from storage.driver_for(disk.type).unproven(disk, dest=look.dest_host)

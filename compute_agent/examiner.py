@@ -1,0 +1,141 @@
+"""Examine this host as the dest or the source of a migration: all checks, and the probes that show what storage is shared.
+
+The verbs of a migration and `limosa check` ask the same. Nothing is changed, but for the probes on the dest: who asked
+removes them (`forget`), or they are removed when nobody comes back for them.
+"""
+
+from dataclasses import dataclass
+
+from common import concurrency
+from common.checks import INSTANCE_GONE, Finding
+from common.errors import LimosaError
+from common.facts import GuestFacts
+from common.migration import (
+    CheckDestArguments,
+    CheckSourceArguments,
+    DestinationFacts,
+    DiskProbe,
+    GuestTraits,
+)
+from common.states import PowerState
+from compute_agent import checks, observation
+from compute_agent.checks.running import Found, failure
+from compute_agent.definitions import facts_of, traits_of
+from compute_agent.hypervisor.driver import Definition, Hypervisor
+from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError
+from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
+from compute_agent.settings import Settings
+from compute_agent.storage.driver import Disk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestExamined:
+    found: Found
+    facts: DestinationFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceExamined:
+    found: Found
+    traits: GuestTraits | None  # None: the guest is not here
+
+
+class Examiner:
+    """Every method raises HypervisorError where libvirt is silent altogether."""
+
+    def __init__(self, hypervisor: Hypervisor, *, probes: Probes, settings: Settings) -> None:
+        self._hypervisor = hypervisor
+        self._probes = probes
+        self._settings = settings
+
+    def examine_dest(
+        self, instance: str, arguments: CheckDestArguments, *, owner: str, epoch: int = 0
+    ) -> DestExamined:
+        """What speaks against this host, and how it is reached. `owner` is whose probes they are: a migration's id."""
+        probing = concurrency.spawn(self._make_probes, arguments, owner, epoch)
+        look = self._dest_look(instance, arguments)
+        found = checks.run(checks.DEST_CHECKS, look)
+        made: tuple[DiskProbe, ...] = ()
+        try:
+            made, findings = probing.wait(2 * STORAGE_TIMEOUT_S)
+            found += Found(findings=findings)
+        except (LimosaError, concurrency.TaskTimeout) as error:
+            found += failure("storage", error, host=self._settings.host)
+        address = self._settings.inbound_address
+        facts = DestinationFacts(
+            connect_address=address or self._settings.host,
+            inbound_address=address,
+            probes=made,
+            host=self._settings.host,
+            facts=look.dest,
+            examined=arguments.disks,
+        )
+        return DestExamined(found=found, facts=facts)
+
+    def examine_source(
+        self, instance: str, arguments: CheckSourceArguments, *, observed: observation.SourceLook
+    ) -> SourceExamined:
+        """What speaks against moving this guest to that dest; its traits, for when nothing does."""
+        definition = self._definition(instance)
+        if definition is None or not observed.snapshot.exists:
+            gone = INSTANCE_GONE.finding(self._settings.host, instance=instance)
+            return SourceExamined(found=Found(findings=(gone,)), traits=None)
+        reach = arguments.dest_facts
+        look = checks.SourceLook(
+            hypervisor=self._hypervisor,
+            settings=self._settings,
+            instance=instance,
+            guest=facts_of(definition),
+            definition=definition,
+            observed=observed,
+            source=self._hypervisor.host_facts(),
+            reach=reach,
+            dest=reach.facts,
+            dest_host=reach.host or reach.connect_address,
+        )
+        return SourceExamined(found=checks.run(checks.SOURCE_CHECKS, look), traits=traits_of(definition))
+
+    def forget(self, owner: str) -> None:
+        """Remove the probes that were made for it."""
+        self._probes.remove(owner)
+
+    def _dest_look(self, instance: str, arguments: CheckDestArguments) -> checks.DestLook:
+        return checks.DestLook(
+            hypervisor=self._hypervisor,
+            settings=self._settings,
+            instance=instance,
+            guest=arguments.facts or _facts_of_older(instance, arguments),
+            dest=self._hypervisor.host_facts(),
+            source=arguments.source,
+            source_host=arguments.source_host,
+        )
+
+    def _make_probes(
+        self, arguments: CheckDestArguments, owner: str, epoch: int
+    ) -> tuple[tuple[DiskProbe, ...], tuple[Finding, ...]]:
+        disks = tuple(
+            Disk(target=target, type=kind, path=path, device=device)
+            for target, kind, path, device in arguments.disks
+        )
+        return self._probes.make(disks, migration=owner, epoch=epoch)
+
+    def _definition(self, instance: str) -> Definition | None:
+        """None: the guest is not here, which the look tells."""
+        try:
+            return self._hypervisor.definition(instance)
+        except DomainNotFoundError:
+            return None
+
+
+def _facts_of_older(instance: str, arguments: CheckDestArguments) -> GuestFacts:
+    """What a conductor of the first version tells of the guest."""
+    return GuestFacts(
+        uuid=instance,
+        name=arguments.name,
+        power_state=PowerState.UNKNOWN,
+        vcpus=arguments.vcpus,
+        memory_mib=arguments.memory_mib,
+        is_persistent=True,
+        has_autostart=False,
+        machine=arguments.machine,
+    )

@@ -1,0 +1,91 @@
+"""Examining a host: what travels back, and what is left there."""
+
+import pytest
+
+from common.checks import CHECK_FAILED, MEMORY_SHORT, STORAGE_NOT_SHARED
+from common.migration import CheckDestArguments, CheckSourceArguments
+from common.states import Result, Verb
+from compute_agent import probes as probes_module
+from tests.fakes.host import Hosts
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    hosts = Hosts(tmp_path)
+    hosts.add_guest()
+    yield hosts
+    hosts.stop()
+
+
+@pytest.fixture
+def image(tmp_path):
+    path = tmp_path / "images" / "web1.raw"
+    path.parent.mkdir()
+    path.write_text("disk")
+    return path
+
+
+def arguments(hosts, *disks, **changes):
+    facts = hosts.source.hypervisor.guest_facts(hosts.uuid)
+    fields = {"name": "web1", "memory_mib": 16, "vcpus": 1, "machine": "pc", "disks": disks, "facts": facts}
+    return CheckDestArguments(**{**fields, **changes})
+
+
+def check_dest(hosts, told):
+    return hosts.dest.do(hosts.command(Verb.CHECK_DEST, 1, told))
+
+
+def check_source(hosts, facts):
+    return hosts.source.do(hosts.command(Verb.CHECK_SOURCE, 2, CheckSourceArguments(dest_facts=facts)))
+
+
+def left_in(image):
+    return [path.name for path in image.parent.iterdir() if path != image]
+
+
+def test_the_dest_says_what_it_is_and_which_disks_it_looked_at(hosts, image):
+    disk = ("vda", "file", str(image), "disk")
+
+    facts = check_dest(hosts, arguments(hosts, disk)).dest_facts
+
+    assert (facts.host, facts.facts) == ("compute2", hosts.dest.hypervisor.host_facts())
+    assert facts.examined == (disk,)
+
+
+def test_a_dest_that_refuses_keeps_no_probe_and_says_so(hosts, image):
+    outcome = check_dest(hosts, arguments(hosts, ("vda", "file", str(image.with_name("none")), "disk")))
+
+    assert outcome.result is Result.REFUSED
+    assert outcome.dest_facts.probes == ()
+    assert left_in(image) == []
+
+
+def test_a_disk_that_the_dest_has_refused_is_not_told_a_second_time_by_the_source(hosts, image):
+    domain = hosts.source.hypervisor.domains[hosts.uuid]
+    disk = f"<disk type='file'><source file='{image}.none'/><target dev='vda'/></disk>"
+    domain.live_xml = domain.live_xml.replace("<memballoon", disk + "<memballoon")
+    refused = check_dest(hosts, arguments(hosts, ("vda", "file", f"{image}.none", "disk")))
+    assert [finding.code for finding in refused.findings] == [STORAGE_NOT_SHARED.code]
+
+    assert check_source(hosts, refused.dest_facts).findings == ()
+
+
+def test_storage_that_hangs_is_a_finding_beside_the_others(hosts, image, monkeypatch):
+    monkeypatch.setattr(probes_module, "STORAGE_TIMEOUT_S", 0.0)
+    full = arguments(hosts, ("vda", "file", str(image), "disk"))
+    hosts.dest.hypervisor.memory_free_mib = lambda: 1
+
+    outcome = check_dest(hosts, full)
+
+    assert outcome.result is Result.ERROR
+    [memory, storage] = outcome.findings
+    assert [memory.code, storage.code] == [MEMORY_SHORT.code, CHECK_FAILED.code]
+    assert "storage: Storage does not answer" in storage.sentence
+
+
+def test_a_conductor_of_the_first_version_is_understood(hosts):
+    told = arguments(hosts, facts=None, memory_mib=1_000_000)
+
+    [finding] = check_dest(hosts, told).findings
+
+    assert finding.evidence["needed_mib"] == "1000000"
