@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from common import migration_flags
 from common.backend import BACKEND_VARIABLE, Backend
+from common.states import VersionRule
 
 BANDWIDTH_MAX_MIB_S = 2**31  # libvirt converts it to bytes in 64 bits
 DAY_S = 86_400
@@ -178,6 +179,43 @@ CONDUCTOR_OPTIONS = [
         default=512,
         min=0,
         help="MiB of each host's memory that guests do not get.",
+    ),
+    cfg.FloatOpt(
+        "cpu_allocation_ratio",
+        default=16.0,
+        min=0.1,
+        max=256.0,
+        help="Guests may be given this many virtual CPUs for each CPU of a host.",
+    ),
+    cfg.IntOpt(
+        "reserved_host_cpus",
+        default=0,
+        min=0,
+        help="CPUs of each host that guests do not get.",
+    ),
+    cfg.FloatOpt(
+        "disk_allocation_ratio",
+        default=1.0,
+        min=0.1,
+        max=16.0,
+        help="Disks that are copied to a host may fill this many times its disk space. What lies on shared storage is not "
+        "copied and takes no space.",
+    ),
+    cfg.IntOpt(
+        "reserved_host_disk_mb",
+        default=0,
+        min=0,
+        help="MiB of each host's disk space that disks of guests do not get.",
+    ),
+    cfg.StrOpt(
+        "hypervisor_version_check",
+        default=VersionRule.NOT_OLDER.value,
+        choices=[
+            (VersionRule.NOT_OLDER.value, "the dest's hypervisor is not older than the source's"),
+            (VersionRule.EQUAL.value, "both have the same version"),
+            (VersionRule.NONE.value, "any; machine type and CPU are still checked on the dest"),
+        ],
+        help="Which hosts a guest may move to, by the version of their hypervisor.",
     ),
 ]
 

@@ -72,6 +72,14 @@ class ResourceKind(StrEnum):
     CLAIM = "claim"  # one that is not there yet: a migration holds room for it
 
 
+class VersionRule(StrEnum):
+    """[conductor]hypervisor_version_check: which version of the hypervisor a dest must have."""
+
+    NOT_OLDER = "not_older"
+    EQUAL = "equal"
+    NONE = "none"
+
+
 class Role(StrEnum):
     """What an administrator may do, by the policy as it is shipped."""
 

@@ -13,6 +13,7 @@ from common.errors import ConfigurationError
 from common.event_bus import Publisher, exchange_name
 from common.identity import Identity
 from common.rpc import Bus, Server
+from common.states import VersionRule
 from conductor.accept import Acceptance
 from conductor.administrators import Administrators
 from conductor.capacity import Limits
@@ -122,6 +123,11 @@ def _limits(conf: cfg.ConfigOpts) -> Limits:
         service_down_time_s=conf.service_down_time,
         ram_allocation_ratio=conf.conductor.ram_allocation_ratio,
         reserved_memory_mib=conf.conductor.reserved_host_memory_mb,
+        cpu_allocation_ratio=conf.conductor.cpu_allocation_ratio,
+        reserved_vcpus=conf.conductor.reserved_host_cpus,
+        disk_allocation_ratio=conf.conductor.disk_allocation_ratio,
+        reserved_disk_mib=conf.conductor.reserved_host_disk_mb,
+        version_rule=VersionRule(conf.conductor.hypervisor_version_check),
     )
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from common.facts import HostFacts
+from common.states import VersionRule
+
+MIB_PER_GIB = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,15 +19,21 @@ class HostStatus:
     used_mib: int  # its guests, what open migrations claim on it, and guests that only it reports
     disabled_reason: str | None = None  # of an administrator; None: enabled
     version: str = ""  # its agent's
+    used_vcpus: int = 0  # likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The options that say when a host counts as up, and how much of it guests may have."""
+    """The options that say when a host counts as up, how much of it guests may have, and which versions fit."""
 
     service_down_time_s: float
     ram_allocation_ratio: float
     reserved_memory_mib: int
+    cpu_allocation_ratio: float = 16.0
+    reserved_vcpus: int = 0
+    disk_allocation_ratio: float = 1.0
+    reserved_disk_mib: int = 0
+    version_rule: VersionRule = VersionRule.NOT_OLDER
 
 
 def is_up(host: HostStatus, limits: Limits) -> bool:
@@ -38,3 +47,23 @@ def free_mib(host: HostStatus, limits: Limits) -> int | None:
         return None
     total_mib = int(host.facts.memory_total_mib * limits.ram_allocation_ratio)
     return total_mib - limits.reserved_memory_mib - host.used_mib
+
+
+def free_vcpus(host: HostStatus, limits: Limits) -> int | None:
+    """Virtual CPUs for further guests; None before the first report."""
+    if host.facts is None:
+        return None
+    total = int((host.facts.vcpus_total - limits.reserved_vcpus) * limits.cpu_allocation_ratio)
+    return total - host.used_vcpus
+
+
+def free_disk_gib(host: HostStatus, limits: Limits) -> int | None:
+    """Disk space for what would be copied there; None where the host does not tell.
+
+    What is taken stands in the file system's own figures: guests and everything else. The ratio stretches the whole.
+    """
+    facts = host.facts
+    if facts is None or not facts.disk_total_gib:
+        return None
+    stretch_gib = facts.disk_total_gib * (limits.disk_allocation_ratio - 1.0)
+    return int(facts.disk_free_gib + stretch_gib - limits.reserved_disk_mib / MIB_PER_GIB)

@@ -60,6 +60,7 @@ def _findings(session: Session, saga: Saga, limits: Limits) -> tuple[Finding, ..
         host=saga.source,
         power_state=PowerState.RUNNING,  # accepted as such; the source's own check looks again
         memory_mib=saga.guest.memory_mib,
+        vcpus=saga.guest.vcpus,
         migration=saga.migration,
     )
     return check_named_dest(guest, saga.dest, hosts.read_hosts(session), limits=limits)

@@ -7,10 +7,11 @@ migration is open, and an open migration keeps its instance busy.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from common import checks
+from common import checks, host_checks
 from common.checks import Finding
 from common.states import PowerState
-from conductor.capacity import HostStatus, Limits, free_mib, is_up
+from conductor.capacity import HostStatus, Limits, free_disk_gib, free_mib, free_vcpus, is_up
+from conductor.versions import fits, version
 
 MIGRATES_LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
@@ -24,6 +25,10 @@ class GuestStatus:
     host: str
     power_state: PowerState
     memory_mib: int
+    vcpus: int = 0
+    copied_gib: int = (
+        0  # disks that the dest would need room for; none, as all that moves is on shared storage
+    )
     migration: str | None = None  # the open one
     conflict: tuple[str, ...] = ()  # the hosts that report it, if there are several
 
@@ -49,11 +54,20 @@ def check_guest(guest: GuestStatus, source: HostStatus | None, *, limits: Limits
     return tuple(found)
 
 
-def check_dest(guest: GuestStatus, dest: HostStatus, *, limits: Limits) -> tuple[Finding, ...]:
+def check_dest(
+    guest: GuestStatus, dest: HostStatus, *, source: HostStatus | None = None, limits: Limits
+) -> tuple[Finding, ...]:
     """What speaks against this host as the dest."""
     if dest.name == guest.host:
         return (checks.DEST_IS_SOURCE.finding(dest.name, instance=guest.name, dest=dest.name),)
-    return (*_check_service(dest, limits), *check_memory(guest.name, guest.memory_mib, dest, limits=limits))
+    return (
+        *_check_service(dest, limits),
+        *_check_enabled(dest),
+        *_check_hypervisors(source, dest, limits),
+        *check_memory(guest.name, guest.memory_mib, dest, limits=limits),
+        *_check_vcpus(guest, dest, limits),
+        *_check_disk(guest, dest, limits),
+    )
 
 
 def check_named_dest(
@@ -63,7 +77,7 @@ def check_named_dest(
     dest = hosts.get(name)
     if dest is None:
         return (checks.DEST_UNKNOWN.finding(name, dest=name, known=", ".join(sorted(hosts)) or "none"),)
-    return check_dest(guest, dest, limits=limits)
+    return check_dest(guest, dest, source=hosts.get(guest.host), limits=limits)
 
 
 def check_memory(guest: str, needed_mib: int, dest: HostStatus, *, limits: Limits) -> tuple[Finding, ...]:
@@ -84,6 +98,74 @@ def check_memory(guest: str, needed_mib: int, dest: HostStatus, *, limits: Limit
             total_mib=facts.memory_total_mib,
             ratio=limits.ram_allocation_ratio,
             reserved_mib=limits.reserved_memory_mib,
+        ),
+    )
+
+
+def _check_vcpus(guest: GuestStatus, dest: HostStatus, limits: Limits) -> tuple[Finding, ...]:
+    free = free_vcpus(dest, limits)
+    if dest.facts is None or free is None or free >= guest.vcpus:
+        return ()
+    return (
+        host_checks.VCPUS_SHORT.finding(
+            dest.name,
+            instance=guest.name,
+            needed=guest.vcpus,
+            free=free,
+            total=dest.facts.vcpus_total,
+            ratio=limits.cpu_allocation_ratio,
+            reserved=limits.reserved_vcpus,
+        ),
+    )
+
+
+def _check_disk(guest: GuestStatus, dest: HostStatus, limits: Limits) -> tuple[Finding, ...]:
+    free_gib = free_disk_gib(dest, limits)
+    if dest.facts is None or free_gib is None or not guest.copied_gib or free_gib >= guest.copied_gib:
+        return ()
+    return (
+        host_checks.DISK_SHORT.finding(
+            dest.name,
+            instance=guest.name,
+            needed_gib=guest.copied_gib,
+            free_gib=free_gib,
+            total_gib=dest.facts.disk_total_gib,
+            ratio=limits.disk_allocation_ratio,
+            reserved_mib=limits.reserved_disk_mib,
+        ),
+    )
+
+
+def _check_enabled(dest: HostStatus) -> tuple[Finding, ...]:
+    if dest.disabled_reason is None:
+        return ()
+    reason = dest.disabled_reason.rstrip(".") or "it is disabled"
+    return (host_checks.SERVICE_DISABLED.finding(dest.name, reason=reason),)
+
+
+def _check_hypervisors(source: HostStatus | None, dest: HostStatus, limits: Limits) -> tuple[Finding, ...]:
+    """Of hosts that have reported: that one has not, memory's check tells."""
+    if source is None or source.facts is None or dest.facts is None:
+        return ()
+    ours, theirs = source.facts, dest.facts
+    if ours.hypervisor_type != theirs.hypervisor_type:
+        return (
+            host_checks.HYPERVISOR_TYPE_DIFFERS.finding(
+                dest.name,
+                source=source.name,
+                source_type=ours.hypervisor_type,
+                dest_type=theirs.hypervisor_type,
+            ),
+        )
+    if fits(ours.hypervisor_version, theirs.hypervisor_version, limits.version_rule):
+        return ()
+    return (
+        host_checks.HYPERVISOR_VERSION_UNFIT.finding(
+            dest.name,
+            source=source.name,
+            source_version=version(ours.hypervisor_version),
+            dest_version=version(theirs.hypervisor_version),
+            rule=limits.version_rule,
         ),
     )
 

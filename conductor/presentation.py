@@ -10,6 +10,7 @@ from conductor.capacity import HostStatus, Limits, free_mib, is_up
 from conductor.db import instances, sagas
 from conductor.db.models import Instance, Journal, Migration
 from conductor.live_migration import BY_PHASE
+from conductor.versions import version as version
 
 AGENT_BINARY = "limosa-compute-agent"
 CONDUCTOR_BINARY = "limosa-conductor"
@@ -167,8 +168,3 @@ def journal_view(line: Journal, *, created_at_ms: int) -> JournalView:
 
 def iso(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / MS_PER_S, UTC).isoformat(timespec="milliseconds")
-
-
-def version(number: int) -> str:
-    """libvirt's way to write versions: 7002000 is 7.2.0."""
-    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from sqlalchemy import delete, func, insert, select, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.states import PowerState
 from conductor.db.models import Claim, Instance, Sighting
+
+Amount = InstrumentedAttribute[int]
 
 
 def claim(session: Session, *, migration: str, instance: str, host: str, memory_mib: int, vcpus: int) -> None:
@@ -32,19 +34,28 @@ def release(session: Session, migration: str, *, host: str | None = None) -> Non
 
 def used_mib(session: Session) -> Mapping[str, int]:
     """Memory that is taken, by host. A guest counts once on each host where it runs, is seen, or is claimed for."""
+    return _used(session, Instance.memory_mib, Sighting.memory_mib, Claim.memory_mib)
+
+
+def used_vcpus(session: Session) -> Mapping[str, int]:
+    """Virtual CPUs that are taken, likewise; a sighting of a guest counts those of its instance."""
+    return _used(session, Instance.vcpus, Instance.vcpus, Claim.vcpus)
+
+
+def _used(session: Session, of_instance: Amount, of_sighting: Amount, of_claim: Amount) -> Mapping[str, int]:
     taken = union_all(
-        select(Instance.host, Instance.uuid.label("instance"), Instance.memory_mib).where(
+        select(Instance.host, Instance.uuid.label("instance"), of_instance.label("amount")).where(
             Instance.is_present, Instance.power_state != PowerState.SHUTOFF
         ),
-        select(Sighting.host, Sighting.instance, Sighting.memory_mib).where(
-            Sighting.power_state != PowerState.SHUTOFF
-        ),
-        select(Claim.host, Claim.instance, Claim.memory_mib),
+        select(Sighting.host, Sighting.instance, of_sighting.label("amount"))
+        .join(Instance, Instance.uuid == Sighting.instance)
+        .where(Sighting.power_state != PowerState.SHUTOFF),
+        select(Claim.host, Claim.instance, of_claim.label("amount")),
     ).subquery()
     by_guest = (
-        select(taken.c.host, func.max(taken.c.memory_mib).label("memory_mib"))
+        select(taken.c.host, func.max(taken.c.amount).label("amount"))
         .group_by(taken.c.host, taken.c.instance)
         .subquery()
     )
-    query = select(by_guest.c.host, func.sum(by_guest.c.memory_mib)).group_by(by_guest.c.host)
-    return {host: int(memory_mib) for host, memory_mib in session.execute(query)}
+    query = select(by_guest.c.host, func.sum(by_guest.c.amount)).group_by(by_guest.c.host)
+    return {host: int(amount) for host, amount in session.execute(query)}

@@ -12,7 +12,7 @@ from common.facts import HostFacts
 from common.wire import from_primitive, to_primitive
 from conductor.capacity import HostStatus
 from conductor.db import clock
-from conductor.db.claims import used_mib
+from conductor.db.claims import used_mib, used_vcpus
 from conductor.db.models import Conductor, Host
 
 MS_PER_S = 1000.0
@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 def read_hosts(session: Session) -> Mapping[str, HostStatus]:
     """All hosts whose agent was ever heard, by name."""
     now_ms = clock.read_ms(session)
-    used = used_mib(session)
+    used, vcpus = used_mib(session), used_vcpus(session)
     return {
         row.name: HostStatus(
             name=row.name,
@@ -34,6 +34,7 @@ def read_hosts(session: Session) -> Mapping[str, HostStatus]:
             used_mib=used.get(row.name, 0),
             disabled_reason=row.disabled_reason,
             version=row.version,
+            used_vcpus=vcpus.get(row.name, 0),
         )
         for row in session.scalars(select(Host).order_by(Host.name))
     }

@@ -124,6 +124,7 @@ def status(session: Session, row: Instance) -> GuestStatus:
         host=row.host,
         power_state=row.power_state,
         memory_mib=row.memory_mib,
+        vcpus=row.vcpus,
         migration=row.migration,
         conflict=conflicts(session, [row]).get(row.uuid, ()),
     )

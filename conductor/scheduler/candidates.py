@@ -20,10 +20,11 @@ def choose(guest: GuestStatus, hosts: Iterable[HostStatus], *, limits: Limits, r
     """Take the host with most free memory, and at most `retries` further ones, for when checks refuse it."""
     fit: list[HostStatus] = []
     findings: list[Finding] = []
-    for host in sorted(hosts, key=lambda host: host.name):
-        if host.name == guest.host:
+    known = {host.name: host for host in hosts}
+    for name, host in sorted(known.items()):
+        if name == guest.host:
             continue
-        found = check_dest(guest, host, limits=limits)
+        found = check_dest(guest, host, source=known.get(guest.host), limits=limits)
         if refusing(found):
             findings.extend(found)
         else:

@@ -1,9 +1,11 @@
 """What speaks against a migration before any agent is asked: all of it, at once."""
 
+from dataclasses import replace
+
 import pytest
 
-from common.states import PowerState
-from conductor.capacity import HostStatus, Limits, free_mib
+from common.states import PowerState, VersionRule
+from conductor.capacity import HostStatus, Limits, free_disk_gib, free_mib, free_vcpus
 from conductor.prechecks import GuestStatus, check_dest, check_guest, check_named_dest
 from tests.fakes.agent import host_facts
 
@@ -96,3 +98,97 @@ def test_a_silent_and_full_dest_is_told_both():
     found = check_dest(guest(), host(heard_s=30.0, used_mib=2048), limits=LIMITS)
 
     assert codes(found) == ["service_down", "memory_short"]
+
+
+# ---- virtual CPUs and disks, by ratios
+
+
+def test_virtual_cpus_fit_by_ratio_and_reserve():
+    limits = replace(LIMITS, cpu_allocation_ratio=2.0, reserved_vcpus=1)  # of 8
+
+    assert free_vcpus(host(used_vcpus=10), limits) == 4
+    assert check_dest(guest(vcpus=4), host(used_vcpus=10), limits=limits) == ()
+    (finding,) = check_dest(guest(vcpus=5), host(used_vcpus=10), limits=limits)
+
+    assert finding.code == "vcpus_short"
+    assert finding.evidence["free"] == "4"
+    assert "ratio 2.0, reserved 1" in finding.hint
+
+
+def test_disks_that_would_be_copied_must_fit():
+    facts = replace(host_facts(memory_total_mib=2048), disk_total_gib=100, disk_free_gib=20)
+    limits = replace(LIMITS, reserved_disk_mib=10 * 1024)
+
+    assert free_disk_gib(host(facts=facts), limits) == 10
+    assert free_disk_gib(host(facts=facts), replace(limits, disk_allocation_ratio=1.5)) == 60
+    assert check_dest(guest(copied_gib=10), host(facts=facts), limits=limits) == ()
+    assert codes(check_dest(guest(copied_gib=11), host(facts=facts), limits=limits)) == ["disk_short"]
+
+
+def test_disks_on_shared_storage_need_no_room():
+    facts = replace(host_facts(memory_total_mib=2048), disk_total_gib=100, disk_free_gib=0)
+
+    assert check_dest(guest(), host(facts=facts), limits=LIMITS) == ()
+
+
+def test_a_host_that_does_not_tell_its_disk_space_is_not_judged_by_it():
+    assert free_disk_gib(host(), LIMITS) is None
+    assert check_dest(guest(copied_gib=10), host(), limits=LIMITS) == ()
+
+
+# ---- the hypervisors
+
+
+def host_with(name, **changes):
+    return host(name, facts=replace(host_facts(memory_total_mib=2048), **changes))
+
+
+@pytest.mark.parametrize(
+    ("rule", "dest_version", "is_fit"),
+    [
+        (VersionRule.NOT_OLDER, 7_002_000, True),
+        (VersionRule.NOT_OLDER, 10_000_000, True),
+        (VersionRule.NOT_OLDER, 7_001_009, False),
+        (VersionRule.EQUAL, 7_002_000, True),
+        (VersionRule.EQUAL, 7_002_001, False),
+        (VersionRule.NONE, 6_000_000, True),
+    ],
+)
+def test_the_version_of_the_dest_must_fit(rule, dest_version, is_fit):
+    limits = replace(LIMITS, version_rule=rule)
+    dest = host_with("compute2", hypervisor_version=dest_version)
+
+    found = check_dest(guest(), dest, source=host("compute1"), limits=limits)
+
+    assert codes(found) == ([] if is_fit else ["hypervisor_version_unfit"])
+
+
+def test_both_versions_are_told_as_a_person_writes_them():
+    dest = host_with("compute2", hypervisor_version=6_000_001)
+
+    (finding,) = check_dest(guest(), dest, source=host("compute1"), limits=LIMITS)
+
+    assert "compute1 runs version 7.2.0 of the hypervisor and compute2 6.0.1" in finding.sentence
+    assert "hypervisor_version_check = not_older" in finding.sentence
+
+
+def test_another_kind_of_hypervisor_refuses():
+    dest = host_with("compute2", hypervisor_type="Xen")
+
+    (finding,) = check_dest(guest(), dest, source=host("compute1"), limits=LIMITS)
+
+    assert finding.sentence == "compute1 runs QEMU and compute2 runs Xen."
+
+
+# ---- a host that its administrator has disabled
+
+
+def test_a_disabled_host_takes_no_guests_and_tells_why():
+    (finding,) = check_dest(guest(), host(disabled_reason="new disks on Monday."), limits=LIMITS)
+
+    assert finding.code == "service_disabled"
+    assert finding.sentence == "compute2 takes no guests: new disks on Monday."
+
+
+def test_a_guest_may_leave_a_disabled_host():
+    assert check_guest(guest(), host("compute1", disabled_reason="old"), limits=LIMITS) == ()

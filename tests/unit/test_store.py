@@ -334,15 +334,17 @@ def test_a_guest_counts_once_on_each_host_that_has_or_expects_it(database, guest
     database.transact(claim_both)
     with database.reading() as session:
         assert claims.used_mib(session) == {"compute1": 96, "compute2": 96}
+        assert claims.used_vcpus(session) == {"compute1": 1, "compute2": 1}
 
     database.transact(lambda session: claims.release(session, "m1"))
     with database.reading() as session:
         assert claims.used_mib(session) == {"compute1": 96}
 
 
-def test_a_guest_that_is_off_needs_no_memory(database, guest):
+def test_a_guest_that_is_off_needs_no_memory_and_no_cpu(database, guest):
     off = guest_facts(GUEST, power_state=PowerState.SHUTOFF)
     database.transact(lambda session: take_over_guests(session, report_of("compute1", off)))
 
     with database.reading() as session:
         assert claims.used_mib(session) == {}
+        assert claims.used_vcpus(session) == {}
