@@ -1,11 +1,18 @@
-"""How a conductor speaks to a compute agent: casts only. The agent's endpoint implements exactly these names.
+"""How a conductor speaks to a compute agent. The agent's endpoint implements exactly these names.
 
-A cast may be lost; the sweeper sends it again. Each method raises BusError if the broker is away.
+A migration is driven by casts. A cast may be lost; the sweeper sends it again. They raise BusError if the broker is away.
+Only what belongs to no migration is called: those raise ServiceUnreachableError when the time has passed.
 """
 
 from common.envelope import Interface
 from common.identity import Kind
-from common.migration import Acknowledgement, Command
+from common.migration import (
+    Acknowledgement,
+    CheckDestArguments,
+    CheckSourceArguments,
+    Command,
+    Examination,
+)
 from common.rpc import Bus
 
 TOPIC_PREFIX = "limosa-compute"
@@ -35,6 +42,28 @@ class AgentAPI:
     def request_report(self, host: str) -> None:
         """Ask for a full report of the host's guests and facts."""
         self._cast(host, "request_report")
+
+    # ---- calls
+
+    def examine_destination(
+        self, host: str, check: str, instance: str, arguments: CheckDestArguments, *, timeout_s: float
+    ) -> Examination:
+        """What speaks against this dest. `check` is an id under which it keeps probes until `forget_probes`."""
+        return self._bus.client(interface(host)).call(
+            "examine_destination", check, instance, arguments, kind=Examination, timeout_s=timeout_s
+        )
+
+    def examine_source(
+        self, host: str, instance: str, arguments: CheckSourceArguments, *, timeout_s: float
+    ) -> Examination:
+        """What speaks against moving the guest to that dest; reads its probes."""
+        return self._bus.client(interface(host)).call(
+            "examine_source", instance, arguments, kind=Examination, timeout_s=timeout_s
+        )
+
+    def forget_probes(self, host: str, check: str, *, timeout_s: float) -> None:
+        """Remove what `examine_destination` made under this id; an agent that is not asked does it some minutes later."""
+        self._bus.client(interface(host)).call("forget_probes", check, kind=type(None), timeout_s=timeout_s)
 
     def _cast(self, host: str, method: str, *arguments: object) -> None:
         self._bus.client(interface(host)).cast(method, *arguments)

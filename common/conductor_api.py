@@ -12,7 +12,9 @@ from common.views import (
     AdministratorView,
     AuditFilter,
     AuditView,
+    CheckRequest,
     HistoryView,
+    HostCheckView,
     HostView,
     InstanceView,
     JournalView,
@@ -23,9 +25,10 @@ from common.views import (
     ServiceView,
 )
 
-INTERFACE = Interface(name="conductor", topic="limosa-conductor")
+INTERFACE = Interface(name="conductor", topic="limosa-conductor", minor=1)
 CHANGE_TRIES = 2  # the conductor that had the request may have died; under its id nothing is done twice
 WATCH_MARGIN_S = 10.0  # for the way there and back of a call that waits at the conductor
+CHECK_TIMEOUT_S = 60.0  # beyond all that [conductor]examine_timeout_s permits
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
 
@@ -49,7 +52,15 @@ class ConductorAPI:
 
     def live_migrate(self, request: LiveMigrationRequest) -> MigrationView:
         """Accept a migration; returns before anything has moved. Raises RefusedError with every finding."""
-        return self._client.call("live_migrate", request, kind=MigrationView, tries=CHANGE_TRIES)
+        return self._client.call(
+            "live_migrate", request, kind=MigrationView, timeout_s=CHECK_TIMEOUT_S, tries=CHANGE_TRIES
+        )
+
+    def check_instance(self, request: CheckRequest) -> tuple[HostCheckView, ...]:
+        """What speaks against each host as its dest; nothing is moved. Raises RefusedError if there is no other host."""
+        return self._client.call(
+            "check_instance", request, kind=tuple[HostCheckView, ...], timeout_s=CHECK_TIMEOUT_S
+        )
 
     def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:
         return self._client.call("list_migrations", which, kind=tuple[MigrationView, ...])

@@ -128,6 +128,17 @@ Arguments = (
     | PostDestArguments
 )
 
+# ---- `limosa check`: asked and answered by calls, outside of any migration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What one host has found. Nothing was begun by it, and nothing is owed, but for the dest's probes."""
+
+    findings: tuple[Finding, ...]
+    dest_facts: DestinationFacts | None = None  # of a dest; None: it could not be looked at
+
+
 # ---- the two messages of the saga
 
 

@@ -133,6 +133,13 @@ CONDUCTOR_OPTIONS = [
         help="Seconds that a host has for answering one check of a migration before it counts as refusing.",
     ),
     cfg.FloatOpt(
+        "examine_timeout_s",
+        default=10.0,
+        min=1,
+        max=20,
+        help="Seconds that a host has for answering `limosa check`, and for what is told besides when a request is refused.",
+    ),
+    cfg.FloatOpt(
         "pre_live_migration_timeout_s",
         default=300.0,
         min=1,

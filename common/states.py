@@ -72,6 +72,13 @@ class ResourceKind(StrEnum):
     CLAIM = "claim"  # one that is not there yet: a migration holds room for it
 
 
+class CheckResult(StrEnum):
+    """Whether a host could take an instance, by all that was found."""
+
+    FITS = "fits"  # at most warnings
+    REFUSES = "refuses"
+
+
 class VersionRule(StrEnum):
     """[conductor]hypervisor_version_check: which version of the hypervisor a dest must have."""
 

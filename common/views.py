@@ -10,6 +10,7 @@ from common.checks import Finding
 from common.migration import Progress
 from common.states import (
     AuditResult,
+    CheckResult,
     HostState,
     MigrationStatus,
     MigrationType,
@@ -241,3 +242,21 @@ class AuditFilter:
     signer: str | None = None  # a name, or KIND:NAME
     result: AuditResult | None = None
     limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """What an administrator wants to know: whether the instance could move to these hosts, or to which of all."""
+
+    instance: str
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCheckView:
+    """One host as the dest of a migration that nobody has begun. `findings`: the guest's and its source's, too."""
+
+    host: str
+    result: CheckResult
+    findings: tuple[Finding, ...]
+    seconds: float  # until its agents had answered

@@ -8,6 +8,7 @@ from common.dispatch import ObeyConductors
 from common.errors import ServiceUnreachableError
 from common.migration import Acknowledgement
 from common.rpc import Bus, BusRefusedError, Server
+from compute_agent.asking import Asking
 from compute_agent.core import Core
 from compute_agent.discovery import Discovery
 from compute_agent.endpoint import AgentEndpoint
@@ -77,7 +78,8 @@ class Agent:
 
     def _serve(self) -> None:
         host = self._settings.host
-        endpoint = AgentEndpoint(self.core.desks, self._discovery, host=host)
+        asking = Asking(self.core.examiner, self.core.observation, host=host)
+        endpoint = AgentEndpoint(self.core.desks, self._discovery, asking, host=host)
         interface = agent_api.interface(host)
         self._server = self._bus.serve(interface, host, endpoint, guard=ObeyConductors())
         self._server.start()

@@ -50,6 +50,8 @@ class Core:
         self._conductor = conductor
         self._hypervisor = hypervisor
         self._liveness = liveness or Liveness()
+        self._calls = Calls(self.hub, self._liveness, drain_s=settings.call_drain_s)
+        self.observation = Observation(hypervisor, self.ledger, self.records, self._calls)
         tools = DeskTools(
             verbs=self._verbs(),
             records=self.records,
@@ -77,8 +79,7 @@ class Core:
 
     def _verbs(self) -> Verbs:
         hypervisor, settings, hub = self._hypervisor, self._settings, self.hub
-        calls = Calls(hub, self._liveness, drain_s=settings.call_drain_s)
-        observation = Observation(hypervisor, self.ledger, self.records, calls)
+        calls, observation = self._calls, self.observation
         live_migration = LiveMigration(
             hypervisor,
             self._conductor,

@@ -1,4 +1,7 @@
-"""What a compute agent answers on the bus: exactly the names of `common.agent_api.AgentAPI`. All of them return at once."""
+"""What a compute agent answers on the bus: exactly the names of `common.agent_api.AgentAPI`.
+
+What is cast returns at once; what is called takes as long as its checks.
+"""
 
 import logging
 import re
@@ -6,7 +9,14 @@ import re
 from common import log
 from common.context import Context
 from common.dispatch import exposed
-from common.migration import Acknowledgement, Command
+from common.migration import (
+    Acknowledgement,
+    CheckDestArguments,
+    CheckSourceArguments,
+    Command,
+    Examination,
+)
+from compute_agent.asking import Asking
 from compute_agent.desk import Desks
 from compute_agent.discovery import Discovery
 from compute_agent.errors import InvalidCommandError
@@ -19,9 +29,10 @@ LOG = logging.getLogger(__name__)
 class AgentEndpoint:
     """Orders of the conductors."""
 
-    def __init__(self, desks: Desks, discovery: Discovery, *, host: str) -> None:
+    def __init__(self, desks: Desks, discovery: Discovery, asking: Asking, *, host: str) -> None:
         self._desks = desks
         self._discovery = discovery
+        self._asking = asking
         self._host = host
 
     @exposed
@@ -41,3 +52,27 @@ class AgentEndpoint:
     @exposed
     def request_report(self, _context: Context) -> None:
         self._discovery.request_full_report()
+
+    # ---- limosa check
+
+    @exposed
+    def examine_destination(
+        self, context: Context, check: str, instance: str, arguments: CheckDestArguments
+    ) -> Examination:
+        if not _FILE_NAME.fullmatch(check):
+            raise InvalidCommandError(
+                verb="check", instance=f"{instance:.80}", reason=f"its id is {check:.80}"
+            )
+        return self._asking.examine_destination(check, instance, arguments, asked_at=context.sent_at)
+
+    @exposed
+    def examine_source(
+        self, _context: Context, instance: str, arguments: CheckSourceArguments
+    ) -> Examination:
+        return self._asking.examine_source(instance, arguments)
+
+    @exposed
+    def forget_probes(self, _context: Context, check: str) -> None:
+        if not _FILE_NAME.fullmatch(check):
+            raise InvalidCommandError(verb="check", instance="", reason=f"its id is {check:.80}")
+        self._asking.forget_probes(check)

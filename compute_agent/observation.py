@@ -60,6 +60,19 @@ class Observation:
             self._calls.ended(page, instance)
         return look
 
+    def glance(self, instance: str) -> SourceLook:
+        """As a source, for somebody who commands nothing: the ledger is read, and learns nothing."""
+        was_at_work = self._calls.is_at_work(instance)
+        snapshot = self._hypervisor.observe(instance)
+        is_in_flight = self._calls.is_in_flight(
+            self._ledger.page(instance).entry,
+            instance=instance,
+            was_at_work=was_at_work,
+            is_domain_active=snapshot.is_active,
+        )
+        found = classify_source(snapshot, has_record=False)
+        return SourceLook(found=found, is_call_in_flight=is_in_flight, snapshot=snapshot)
+
     def dest(self, instance: str) -> DestLook:
         snapshot = self._hypervisor.observe(instance)
         return DestLook(seen=classify_dest(snapshot), snapshot=snapshot)

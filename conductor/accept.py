@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from sqlalchemy.orm import Session
 
 from common.checks import Finding, refusing
-from common.errors import InvalidRequestError, RefusedError
-from common.facts import GuestFacts
-from common.migration import CheckDestArguments
+from common.errors import RefusedError
 from common.states import MigrationStatus, Phase
 from common.views import LiveMigrationRequest
 from conductor import claiming, live_migration
 from conductor.capacity import HostStatus, Limits
+from conductor.checking import Checking, dest_arguments, refuse_bad_names
 from conductor.db import hosts, instances, sagas
 from conductor.db.engine import Database
-from conductor.db.models import NAME_MAX_CHARS, Instance
+from conductor.db.models import Instance
 from conductor.driver import Driven, Driver, chapter
 from conductor.prechecks import GuestStatus, check_guest, check_named_dest
 from conductor.saga import Saga
@@ -25,9 +24,12 @@ from conductor.scheduler.candidates import choose
 class Acceptance:
     """Step 1 of a live migration: one transaction, then the first cast."""
 
-    def __init__(self, database: Database, driver: Driver, *, limits: Limits, retries: int) -> None:
+    def __init__(
+        self, database: Database, driver: Driver, checking: Checking, *, limits: Limits, retries: int
+    ) -> None:
         self._database = database
         self._driver = driver
+        self._checking = checking
         self._limits = limits
         self._retries = retries
 
@@ -36,12 +38,21 @@ class Acceptance:
 
         Raises InvalidRequestError, InstanceNotFoundError, InstanceAmbiguousError, or RefusedError with every finding.
         """
-        validate(request)
-        begun = self._database.transact(lambda session: self._begin_once(session, request, request_id))
+        refuse_bad_names(request.instance, *(() if request.dest is None else (request.dest,)))
+        try:
+            begun = self._database.transact(lambda session: self._begin_once(session, request, request_id))
+        except RefusedError as refused:
+            raise self._with_agents(request, refused) from None
         if isinstance(begun, str):
             return begun
         self._driver.tell(begun)
         return begun.before.migration
+
+    def _with_agents(self, request: LiveMigrationRequest, refused: RefusedError) -> RefusedError:
+        """The refusal with what the agents find besides: who mends one reason should not meet the next one then."""
+        further = self._checking.more(request.instance, request.dest, refused.findings)
+        found = refused.findings + further
+        return RefusedError(instance=refused.fields["instance"], count=len(refusing(found)), findings=found)
 
     def _begin_once(
         self, session: Session, request: LiveMigrationRequest, request_id: str | None
@@ -85,15 +96,6 @@ class Acceptance:
         return choice.candidates
 
 
-def validate(request: LiveMigrationRequest) -> None:
-    """Refuse what cannot be the name of anything; raises InvalidRequestError."""
-    for what, name in (("instance", request.instance), ("host", request.dest)):
-        if name is not None and not 0 < len(name) <= NAME_MAX_CHARS:
-            raise InvalidRequestError(
-                reason=f"The name of the {what} must have 1 to {NAME_MAX_CHARS} characters."
-            )
-
-
 def _refuse(guest: GuestStatus, found: tuple[Finding, ...]) -> None:
     against = refusing(found)
     if against:
@@ -109,24 +111,10 @@ def _new_saga(row: Instance, candidates: tuple[str, ...], *, source: HostStatus)
         source=row.host,
         dest=dest,
         home=row.host,
-        guest=dest_arguments(instances.facts_of(row), source),
+        guest=dest_arguments(instances.facts_of(row), source.name, source),
         phase=Phase.CHECK_DEST,
         status=MigrationStatus.ACCEPTED,
         instance_epoch=row.epoch,
         epoch=row.epoch,
         candidates=tuple(further),
-    )
-
-
-def dest_arguments(guest: GuestFacts, source: HostStatus) -> CheckDestArguments:
-    """What a dest is told of the guest and of its source."""
-    return CheckDestArguments(
-        name=guest.name,
-        memory_mib=guest.memory_mib,
-        vcpus=guest.vcpus,
-        machine=guest.machine,
-        disks=tuple((disk.target, disk.type, disk.source, disk.device) for disk in guest.disks),
-        facts=guest,
-        source=source.facts,
-        source_host=source.name,
     )

@@ -17,6 +17,7 @@ from common.states import VersionRule
 from conductor.accept import Acceptance
 from conductor.administrators import Administrators
 from conductor.capacity import Limits
+from conductor.checking import Checking
 from conductor.db import hosts
 from conductor.db.engine import Database
 from conductor.driver import Driver
@@ -53,7 +54,9 @@ class Conductor:
         )
         limits = _limits(conf)
         news = News(waiters_max=WATCHERS_MAX)
-        self.sender = Sender(AgentAPI(self.bus))
+        agents = AgentAPI(self.bus)
+        self.sender = Sender(agents)
+        checking = Checking(self.database, agents, limits=limits, timeout_s=conf.conductor.examine_timeout_s)
         self.events = Publisher(
             broker.configured(conf),
             exchange=exchange_name(conf.control_exchange),
@@ -65,7 +68,8 @@ class Conductor:
         endpoint = ConductorEndpoint(
             database=self.database,
             lookup=Lookup(self.database, news, limits=limits),
-            acceptance=Acceptance(self.database, self.driver, limits=limits, retries=retries),
+            acceptance=Acceptance(self.database, self.driver, checking, limits=limits, retries=retries),
+            checking=checking,
             driver=self.driver,
             judging=Judging(self.database, self.driver, limits=limits),
             inventory=Inventory(self.database, self.sender, self.events),

@@ -12,7 +12,9 @@ from common.views import (
     AdministratorView,
     AuditFilter,
     AuditView,
+    CheckRequest,
     HistoryView,
+    HostCheckView,
     HostView,
     InstanceView,
     JournalView,
@@ -25,6 +27,7 @@ from common.views import (
 from conductor.aborting import refuse_if_late
 from conductor.accept import Acceptance
 from conductor.administrators import Administrators
+from conductor.checking import Checking
 from conductor.db import instances, sagas
 from conductor.db.engine import Database
 from conductor.driver import Driver
@@ -48,6 +51,7 @@ class ConductorEndpoint:
         database: Database,
         lookup: Lookup,
         acceptance: Acceptance,
+        checking: Checking,
         driver: Driver,
         judging: Judging,
         inventory: Inventory,
@@ -59,6 +63,7 @@ class ConductorEndpoint:
         self._database = database
         self._lookup = lookup
         self._acceptance = acceptance
+        self._checking = checking
         self._driver = driver
         self._judging = judging
         self._inventory = inventory
@@ -85,6 +90,10 @@ class ConductorEndpoint:
     def live_migrate(self, context: Context, request: LiveMigrationRequest) -> MigrationView:
         migration = self._acceptance.accept(request, request_id=context.request_id)
         return self._lookup.show_migration(migration)
+
+    @exposed
+    def check_instance(self, _context: Context, request: CheckRequest) -> tuple[HostCheckView, ...]:
+        return self._checking.check(request)
 
     @exposed
     def list_migrations(self, _context: Context, which: MigrationFilter) -> tuple[MigrationView, ...]:

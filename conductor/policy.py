@@ -38,6 +38,7 @@ RULES: Final = (
     Rule(method="list_instances", role=Role.READER, what="list instances"),
     Rule(method="show_instance", role=Role.READER, what="look at an instance"),
     Rule(method="list_services", role=Role.READER, what="list services"),
+    Rule(method="check_instance", role=Role.READER, what="check an instance"),
     Rule(method="list_migrations", role=Role.READER, what="list migrations"),
     Rule(method="show_migration", role=Role.READER, what="look at a migration"),
     Rule(method="migration_log", role=Role.READER, what="read the log of a migration"),

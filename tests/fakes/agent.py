@@ -8,15 +8,19 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from common.checks import Finding
 from common.conductor_api import ConductorAPI
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import DiskFacts, GuestFacts, Heartbeat, HostFacts, Report
 from common.migration import (
     Acknowledgement,
+    CheckDestArguments,
+    CheckSourceArguments,
     Command,
     DestinationFacts,
     DomainChanges,
+    Examination,
     GuestTraits,
     JobStatistics,
     ObserveArguments,
@@ -85,6 +89,11 @@ class FakeAgent:
         self.sequence = 0
         self.accepted: dict[str, int] = {}  # instance -> epoch
         self.conductor = conductor
+        self.findings: tuple[Finding, ...] = ()  # of whoever examines it
+        self.asked: list[str] = []  # what was examined, and with which arguments
+        self.told_by_dest: list[DestinationFacts] = []
+        self.probes_of: set[str] = set()
+        self.on_examined: Callable[[], None] = lambda: None
         self._answers: dict[Verb, Answer] = {}
         self._changed = threading.Condition()
 
@@ -114,6 +123,28 @@ class FakeAgent:
         with self._changed:
             self.reports_requested += 1
             self._changed.notify_all()
+
+    @exposed
+    def examine_destination(
+        self, _context: Context, check: str, instance: str, arguments: CheckDestArguments
+    ) -> Examination:
+        self.asked.append("destination")
+        self.probes_of.add(check)
+        self.on_examined()
+        return Examination(findings=self.findings, dest_facts=DestinationFacts(connect_address=self.host))
+
+    @exposed
+    def examine_source(
+        self, _context: Context, instance: str, arguments: CheckSourceArguments
+    ) -> Examination:
+        self.asked.append("source")
+        self.told_by_dest.append(arguments.dest_facts)
+        self.on_examined()
+        return Examination(findings=self.findings)
+
+    @exposed
+    def forget_probes(self, _context: Context, check: str) -> None:
+        self.probes_of.discard(check)
 
     # ---- what a test says
 

@@ -31,6 +31,7 @@ NEVER_S = 60.0
 LONG_S = 1_000_000.0
 GUEST = "1f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
 WAIT_S = 5.0
+EXAMINE_TIMEOUT_S = 1.5
 
 _serial = itertools.count()
 
@@ -50,6 +51,7 @@ class Cluster:
         self._override("state_path", str(state_path))
         self._override("sweep_interval_s", NEVER_S, "conductor")
         self._override("reserved_host_memory_mb", 0, "conductor")
+        self._override("examine_timeout_s", EXAMINE_TIMEOUT_S, "conductor")
         self._bus = self._make_bus(identities.ADMINISTRATOR)
         self.api = ConductorAPI(self._bus)
         self._buses = [self._bus]
@@ -169,7 +171,7 @@ class Cluster:
             "state_path",
         ):
             self._conf.clear_override(name)
-        for name in ("sweep_interval_s", "reserved_host_memory_mb"):
+        for name in ("sweep_interval_s", "reserved_host_memory_mb", "examine_timeout_s"):
             self._conf.clear_override(name, group="conductor")
 
     def _override(self, name: str, value: object, group: str | None = None) -> None:

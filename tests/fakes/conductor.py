@@ -22,7 +22,9 @@ from common.views import (
     AdministratorView,
     AuditFilter,
     AuditView,
+    CheckRequest,
     HistoryView,
+    HostCheckView,
     HostView,
     InstanceView,
     JournalView,
@@ -145,6 +147,7 @@ class FakeConductor:
     journal: tuple[JournalView, ...] = ()
     administrators: tuple[AdministratorView, ...] = ()
     audit: tuple[AuditView, ...] = ()
+    checked: tuple[HostCheckView, ...] = ()
     script: Iterable[Happening] = ()
     error: BaseException | None = None  # what every call but the polls raises
     on_poll: Callable[[float], None] = lambda timeout_s: None  # called when a poll finds nothing new
@@ -173,6 +176,11 @@ class FakeConductor:
         self._fail()
         self.requests.append(request)
         return self._newest()
+
+    def check_instance(self, request: CheckRequest) -> tuple[HostCheckView, ...]:
+        self._fail()
+        self.requests.append(request)
+        return self.checked
 
     def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:
         self._fail()

@@ -1,0 +1,50 @@
+"""`limosa check`: whether an instance could be moved, and what speaks against it, without moving it."""
+
+import argparse
+from collections.abc import Iterable, Sequence
+
+from client.command import ListCommand, add_instance, name
+from client.exit_codes import ExitCode
+from client.rendering import TABLE
+from common.checks import Finding
+from common.states import CheckResult
+from common.views import CheckRequest, HostCheckView
+
+
+class Check(ListCommand):
+    """Show which hosts could take an instance, and why the others could not. Nothing is moved.
+
+    Without HOST all hosts are asked, and it is enough that one of them could take it.
+    """
+
+    kind = HostCheckView
+    table_keys = ("host", "result", "findings")
+    _hints: tuple[str, ...] = ()
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        add_instance(parser)
+        parser.add_argument("hosts", metavar="HOST", nargs="*", type=name, help="where to; all if left out")
+        return parser
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """The table, and below it what to do; programs find that beside each finding."""
+        code = super().run(parsed_args)
+        for hint in self._hints:
+            self.say(hint)
+        return code
+
+    def fetch(self, arguments: argparse.Namespace) -> Sequence[HostCheckView]:
+        hosts = tuple(dict.fromkeys(arguments.hosts))
+        views = self.conductor.check_instance(CheckRequest(instance=arguments.instance, hosts=hosts))
+        is_fit = [view.result is CheckResult.FITS for view in views]
+        if not (all(is_fit) if hosts else any(is_fit)):
+            self.exit_code = ExitCode.REFUSED
+        if arguments.formatter == TABLE:
+            self._hints = _hints(finding for view in views for finding in view.findings)
+        return views
+
+
+def _hints(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """One line for each thing to do, in the order of the table."""
+    return tuple(dict.fromkeys(f"[{finding.code}] {finding.hint}" for finding in findings if finding.hint))

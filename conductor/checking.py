@@ -1,0 +1,218 @@
+"""Find out what speaks against moving a guest, host by host, without moving it: `limosa check`, and each refusal.
+
+First what the database knows, then the agents, all hosts at once: the dest looks and writes its probes, the source reads
+them, the dest removes them. No epoch, no row, no claim: a migration checks again, under its own.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from common import concurrency
+from common.agent_api import AgentAPI
+from common.checks import (
+    CHECK_FAILED,
+    CHECK_TIMED_OUT,
+    DEST_IS_SOURCE,
+    DEST_UNKNOWN,
+    HYPERVISOR_SILENT,
+    INSTANCE_BUSY,
+    NO_CANDIDATE,
+    SERVICE_DOWN,
+    Finding,
+    refusing,
+)
+from common.errors import InvalidRequestError, LimosaError, RefusedError, ServiceUnreachableError
+from common.facts import GuestFacts
+from common.migration import (
+    CheckDestArguments,
+    CheckSourceArguments,
+    DestinationFacts,
+    Examination,
+)
+from common.states import CheckResult
+from common.views import CheckRequest, HostCheckView
+from conductor.capacity import HostStatus, Limits
+from conductor.db import hosts, instances
+from conductor.db.engine import Database
+from conductor.db.models import NAME_MAX_CHARS
+from conductor.prechecks import check_guest, check_named_dest
+
+HOSTS_MAX = 64  # asked in one request; each holds a thread of the bus for a moment
+FORGET_TIMEOUT_S = 5.0
+MARGIN_S = 10.0  # for the way there and back of each of the three calls
+
+# Who is known not to answer is not asked. While a guest is being moved its dest has it, and that is no news.
+_NOT_ASKED = {
+    check.code for check in (DEST_UNKNOWN, DEST_IS_SOURCE, SERVICE_DOWN, HYPERVISOR_SILENT, INSTANCE_BUSY)
+}
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A guest, and what the database says against each dest; that of the guest and its source is said for each."""
+
+    instance: str  # uuid
+    name: str
+    source: str
+    arguments: CheckDestArguments
+    against: Mapping[str, tuple[Finding, ...]]
+
+    def asks(self, dest: str) -> bool:
+        return not any(finding.code in _NOT_ASKED for finding in self.against[dest])
+
+
+class Checking:
+    """Asks the agents; changes nothing."""
+
+    def __init__(self, database: Database, agents: AgentAPI, *, limits: Limits, timeout_s: float) -> None:
+        self._database = database
+        self._agents = agents
+        self._limits = limits
+        self._timeout_s = timeout_s
+
+    def check(self, request: CheckRequest) -> tuple[HostCheckView, ...]:
+        """One row for each host that is named, or for all but the guest's own, by name.
+
+        Raises InvalidRequestError, InstanceNotFoundError, InstanceAmbiguousError; RefusedError if there is no host to ask.
+        """
+        refuse_bad_names(request.instance, *request.hosts)
+        case = self._case(request.instance, request.hosts)
+        if len(case.against) > HOSTS_MAX:
+            raise InvalidRequestError(
+                reason=f"There are {len(case.against)} hosts; name at most {HOSTS_MAX} at a time."
+            )
+        if not case.against:
+            alone = NO_CANDIDATE.finding(instance=case.name)
+            raise RefusedError(instance=case.name, count=1, findings=(alone,))
+        return tuple(_view(host, findings, seconds) for host, (findings, seconds) in self._ask(case).items())
+
+    def more(self, instance: str, dest: str | None, known: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """What the agents have to add to a refusal, so that all reasons are told at once."""
+        try:
+            case = self._case(instance, () if dest is None else (dest,))
+        except LimosaError:  # it has gone since
+            return ()
+        asked = {host: found for host, found in list(case.against.items())[:HOSTS_MAX] if case.asks(host)}
+        answers = self._ask(replace(case, against=asked)).values()
+        return _added(known, (finding for findings, _ in answers for finding in findings))
+
+    def _case(self, instance: str, named: tuple[str, ...]) -> Case:
+        with self._database.reading() as session:
+            row = instances.find(session, instance)
+            guest, facts = instances.status(session, row), instances.facts_of(row)
+            known = hosts.read_hosts(session)
+        source = known.get(guest.host)
+        of_guest = check_guest(guest, source, limits=self._limits)
+        names = named or tuple(name for name in sorted(known) if name != guest.host)
+        return Case(
+            instance=guest.uuid,
+            name=guest.name,
+            source=guest.host,
+            arguments=dest_arguments(facts, guest.host, source),
+            against={
+                name: (*of_guest, *check_named_dest(guest, name, known, limits=self._limits))
+                for name in names
+            },
+        )
+
+    # ---- the agents
+
+    def _ask(self, case: Case) -> Mapping[str, tuple[tuple[Finding, ...], float]]:
+        """All findings and the seconds that they took, by host."""
+        tasks = {host: concurrency.spawn(self._examine, case, host) for host in case.against}
+        deadline = time.monotonic() + 2 * self._timeout_s + FORGET_TIMEOUT_S + 3 * MARGIN_S
+        return {host: task.wait(deadline - time.monotonic()) for host, task in tasks.items()}
+
+    def _examine(self, case: Case, dest: str) -> tuple[tuple[Finding, ...], float]:
+        found, started = case.against[dest], time.monotonic()
+        if case.asks(dest):
+            check = str(uuid.uuid4())
+            try:
+                found += _added(found, self._examine_both(case, dest, check))
+            finally:
+                self._forget(dest, check)
+        return found, time.monotonic() - started
+
+    def _examine_both(self, case: Case, dest: str, check: str) -> tuple[Finding, ...]:
+        on_dest = self._answer(
+            dest,
+            "examine_destination",
+            lambda: self._agents.examine_destination(
+                dest, check, case.instance, case.arguments, timeout_s=self._timeout_s
+            ),
+        )
+        # A dest that could not be looked at has seen no disk either: those are not held against it a second time.
+        facts = on_dest.dest_facts or DestinationFacts(
+            connect_address=dest, host=dest, examined=case.arguments.disks
+        )
+        on_source = self._answer(
+            case.source,
+            "examine_source",
+            lambda: self._agents.examine_source(
+                case.source,
+                case.instance,
+                CheckSourceArguments(dest_facts=facts),
+                timeout_s=self._timeout_s,
+            ),
+        )
+        return on_dest.findings + on_source.findings
+
+    def _answer(self, host: str, what: str, ask: Callable[[], Examination]) -> Examination:
+        """Its answer; no answer, or an error, is a finding as well."""
+        try:
+            return ask()
+        except ServiceUnreachableError:
+            late = CHECK_TIMED_OUT.finding(host, verb=what, timeout_s=f"{self._timeout_s:g}")
+            return Examination(findings=(late,))
+        except LimosaError as error:
+            failed = CHECK_FAILED.finding(host, reason=f"{what}: {str(error).rstrip('.')}")
+            return Examination(findings=(failed,))
+
+    def _forget(self, dest: str, check: str) -> None:
+        try:
+            self._agents.forget_probes(dest, check, timeout_s=FORGET_TIMEOUT_S)
+        except LimosaError as error:
+            LOG.warning("%s will remove its probes by itself: %s", dest, error)
+
+
+def dest_arguments(guest: GuestFacts, source: str, status: HostStatus | None) -> CheckDestArguments:
+    """What a dest is told of the guest and of its source."""
+    return CheckDestArguments(
+        name=guest.name,
+        memory_mib=guest.memory_mib,
+        vcpus=guest.vcpus,
+        machine=guest.machine,
+        disks=tuple((disk.target, disk.type, disk.source, disk.device) for disk in guest.disks),
+        facts=guest,
+        source=None if status is None else status.facts,
+        source_host=source,
+    )
+
+
+def refuse_bad_names(instance: str, *named: str) -> None:
+    """Refuse what cannot be the name of anything; raises InvalidRequestError."""
+    for what, name in (("instance", instance), *(("host", host) for host in named)):
+        if not 0 < len(name) <= NAME_MAX_CHARS:
+            raise InvalidRequestError(
+                reason=f"The name of the {what} must have 1 to {NAME_MAX_CHARS} characters."
+            )
+
+
+def _added(known: tuple[Finding, ...], further: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Those that are not known yet: the database and an agent may find the same, each with figures of its own."""
+    codes = {(finding.code, finding.host) for finding in known}
+    added: list[Finding] = []
+    for finding in further:
+        if (finding.code, finding.host) not in codes and finding not in added:
+            added.append(finding)
+    return tuple(added)
+
+
+def _view(host: str, findings: tuple[Finding, ...], seconds: float) -> HostCheckView:
+    result = CheckResult.REFUSES if refusing(findings) else CheckResult.FITS
+    return HostCheckView(host=host, result=result, findings=findings, seconds=seconds)

@@ -1,0 +1,75 @@
+"""`limosa check`: what a person and a program see, and the exit code."""
+
+import pytest
+
+from client.exit_codes import ExitCode
+from common import checks
+from common.errors import InstanceNotFoundError
+from common.states import CheckResult
+from common.views import CheckRequest, HostCheckView
+from tests.fakes.conductor import FakeConductor
+from tests.fakes.limosa import run
+from tests.fakes.migrations import SHORT
+
+FITS = HostCheckView(host="compute3", result=CheckResult.FITS, findings=(), seconds=0.1)
+REFUSES = HostCheckView(host="compute2", result=CheckResult.REFUSES, findings=(SHORT,), seconds=0.2)
+WARNING = checks.INSTANCE_GONE.warning("compute1", instance="web1")
+WARNS = HostCheckView(host="compute4", result=CheckResult.FITS, findings=(WARNING,), seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "views", "code"),
+    [
+        ((), (REFUSES, FITS), ExitCode.OK),
+        ((), (REFUSES,), ExitCode.REFUSED),
+        (("compute3",), (FITS,), ExitCode.OK),
+        (("compute4",), (WARNS,), ExitCode.OK),
+        (("compute2", "compute3"), (REFUSES, FITS), ExitCode.REFUSED),
+    ],
+)
+def test_it_ends_with_0_if_all_named_hosts_fit_or_any_host_where_none_is_named(hosts, views, code):
+    conductor = FakeConductor(checked=views)
+
+    assert run(conductor, "check", "web1", *hosts).code == code
+    assert conductor.requests == [CheckRequest(instance="web1", hosts=hosts)]
+
+
+def test_a_person_sees_hosts_against_findings_and_below_what_to_do():
+    shown = run(FakeConductor(checked=(REFUSES, WARNS, FITS)), "check", "web1")
+
+    assert "compute2: web1 needs 96 MiB of memory" in shown.stdout
+    assert "[memory_short]" in shown.stdout
+    assert "compute1: warning: web1 is not known to libvirt" in shown.stdout
+    assert shown.stderr.count("[memory_short] Choose another host") == 1
+
+
+def test_a_program_sees_every_finding_whole():
+    shown = run(FakeConductor(checked=(REFUSES,)), "check", "web1", "-f", "json")
+
+    [row] = shown.json
+    assert (row["schema_version"], row["host"], row["result"]) == (1, "compute2", "refuses")
+    [finding] = row["findings"]
+    assert finding["code"] == "memory_short"
+    assert finding["severity"] == "refuses"
+    assert finding["evidence"]["free_mib"] == "12"
+    assert finding["sentence"] and finding["hint"]
+    assert shown.stderr == ""
+
+
+def test_a_host_named_twice_is_asked_once():
+    conductor = FakeConductor(checked=(FITS,))
+
+    run(conductor, "check", "web1", "compute3", "compute3")
+
+    assert conductor.requests == [CheckRequest(instance="web1", hosts=("compute3",))]
+
+
+def test_an_unknown_instance_is_exit_3():
+    ended = run(FakeConductor(error=InstanceNotFoundError(instance="nobody")), "check", "nobody")
+
+    assert ended.code == ExitCode.NOT_FOUND
+    assert "There is no instance nobody." in ended.stderr
+
+
+def test_an_empty_host_is_a_usage_error():
+    assert run(FakeConductor(), "check", "web1", "").code == ExitCode.USAGE
