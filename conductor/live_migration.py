@@ -146,25 +146,35 @@ def _dest_checked(saga: Saga, outcome: Outcome) -> Transition:
 
 
 def _dest_refused(saga: Saga, outcome: Outcome) -> Transition:
-    """The dest has removed its own probe before it answered: nothing is left to undo there."""
+    """The dest has removed its own probe before it answered: nothing is left to undo there.
+
+    With no further host the source is asked all the same, so that all reasons are told at once.
+    """
     found = replace(saga, findings=saga.findings + outcome.findings)
-    return next_candidate(found, f"{saga.dest} refuses: {_sentences(outcome.findings)}")
+    story = f"{saga.dest} refuses: {_sentences(outcome.findings)}"
+    if saga.candidates or outcome.dest_facts is None:
+        return next_candidate(found, story)
+    reason = _sentences(refusing(found.findings))
+    ending = replace(found, dest_facts=outcome.dest_facts, ends_in=MigrationStatus.FAILED, reason=reason)
+    return issue(ending, Phase.CHECK_SOURCE, story)
 
 
 def _source_checked(saga: Saga, outcome: Outcome) -> Transition:
-    found = replace(
-        saga,
-        traits=outcome.traits,
-        findings=saga.findings + outcome.findings,
-        status=MigrationStatus.PREPARING,
-        is_prepared=True,
-    )
-    return issue(found, Phase.PRE, f"{saga.source} could give it")
+    found, story = _told(saga, outcome), f"{saga.source} could give it"
+    if saga.ends_in is not None:
+        return next_candidate(found, story)
+    fit = replace(found, traits=outcome.traits, status=MigrationStatus.PREPARING, is_prepared=True)
+    return issue(fit, Phase.PRE, story)
 
 
 def _source_refused(saga: Saga, outcome: Outcome) -> Transition:
-    found = replace(saga, findings=saga.findings + outcome.findings)
-    return issue(found, Phase.ROLLBACK, f"{saga.source} refuses: {_sentences(outcome.findings)}")
+    found, story = _told(saga, outcome), f"{saga.source} refuses: {_sentences(outcome.findings)}"
+    return issue(found, Phase.ROLLBACK, story) if saga.ends_in is None else next_candidate(found, story)
+
+
+def _told(saga: Saga, outcome: Outcome) -> Saga:
+    """With what the source has found. `ends_in` is set: the dest has refused before, and its reason is a finding too."""
+    return replace(saga, findings=saga.findings + outcome.findings, reason="")
 
 
 def _prepared(saga: Saga, outcome: Outcome) -> Transition:

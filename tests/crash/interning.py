@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from common.migration import Command, Outcome
-from common.states import DestSeen, MigrationStatus, Phase, Result, SourceSeen
+from common.migration import Command, DestinationFacts, Outcome
+from common.states import DestSeen, MigrationStatus, Phase, Result, SourceSeen, Verb
 from compute_agent import acceptance
 from compute_agent.acceptance import Decision, Entry
 from conductor import saga as engine
 from conductor.saga import Answered, Event, Plan, Saga
+
+DEST_FACTS: Final = DestinationFacts(connect_address="dest")
 
 Commands = Callable[[Saga], tuple[Command, ...]]
 
@@ -145,6 +147,7 @@ class Book:
             boot_id="boot",
             result=result,
             seen=seen,
+            dest_facts=DEST_FACTS if command.value.verb is Verb.CHECK_DEST else None,
         )
         return self.message(value)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from common.checks import DOMAIN_EXISTS, MEMORY_SHORT
+from common.checks import DOMAIN_EXISTS, INSTANCE_GONE, MEMORY_SHORT
 from common.migration import (
     CheckDestArguments,
     CheckSourceArguments,
@@ -34,6 +34,7 @@ SHORT = MEMORY_SHORT.finding(
     DEST, instance="guest", needed_mib=96, free_mib=64, total_mib=128, ratio=1, reserved_mib=0
 )
 KNOWN = DOMAIN_EXISTS.finding(DEST, what="name", value="guest")
+GONE = INSTANCE_GONE.finding(SOURCE, instance="guest")
 
 
 def overdue(row: Saga, *, seconds: float = 60) -> Transition:
@@ -154,6 +155,58 @@ def test_the_last_refusal_fails_with_all_reasons_and_changes_nothing() -> None:
 
     assert (ended.phase, ended.status, ended.home) == (Phase.DONE, MigrationStatus.FAILED, SOURCE)
     assert ended.reason == f"{SHORT.sentence} {KNOWN.sentence}"
+
+
+def test_when_the_last_dest_refuses_the_source_is_asked_too_and_all_reasons_are_told() -> None:
+    row = saga(Phase.CHECK_DEST, is_prepared=False, findings=(SHORT,))
+
+    asking = answered(row, Result.REFUSED, findings=(KNOWN,), dest_facts=FACTS).saga
+    assert commanded(asking).arguments == CheckSourceArguments(dest_facts=FACTS)
+    assert commanded(asking).host == SOURCE
+
+    ended = answered(asking, Result.REFUSED, findings=(GONE,)).saga
+    assert (ended.phase, ended.status, ended.home) == (Phase.DONE, MigrationStatus.FAILED, SOURCE)
+    assert ended.findings == (SHORT, KNOWN, GONE)
+    assert ended.reason == f"{SHORT.sentence} {KNOWN.sentence} {GONE.sentence}"
+
+
+def test_a_source_that_has_nothing_against_it_does_not_make_up_for_a_dest_that_has() -> None:
+    asking = answered(
+        saga(Phase.CHECK_DEST, is_prepared=False), Result.REFUSED, findings=(KNOWN,), dest_facts=FACTS
+    ).saga
+
+    ended = answered(asking, Result.OK, traits=TRAITS).saga
+
+    assert (ended.phase, ended.status, ended.reason) == (
+        Phase.DONE,
+        MigrationStatus.FAILED,
+        KNOWN.sentence,
+    )
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_source_that_cannot_be_asked_ends_a_refused_migration_all_the_same(is_answered: bool) -> None:
+    asking = answered(
+        saga(Phase.CHECK_DEST, is_prepared=False), Result.REFUSED, findings=(KNOWN,), dest_facts=FACTS
+    ).saga
+
+    undoing = answered(asking, Result.ERROR, detail="down").saga if is_answered else overdue(asking).saga
+    assert commanded(undoing).arguments == RollbackArguments(name="guest", is_prepared=False)
+    ended = answered(undoing, Result.OK).saga
+
+    assert (ended.phase, ended.status) == (Phase.DONE, MigrationStatus.FAILED)
+    assert ended.reason
+    assert KNOWN in ended.findings
+
+
+def test_an_abort_while_the_source_is_asked_for_its_reasons_cancels() -> None:
+    asking = answered(
+        saga(Phase.CHECK_DEST, is_prepared=False), Result.REFUSED, findings=(KNOWN,), dest_facts=FACTS
+    ).saga
+
+    ended = answered(aborted(asking).saga, Result.OK).saga
+
+    assert ended.status is MigrationStatus.CANCELLED
 
 
 def test_a_candidate_that_cannot_be_claimed_is_followed_by_the_next_one() -> None:
