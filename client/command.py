@@ -4,6 +4,7 @@ A command says what it fetches and which columns a person sees; cliff formats it
 """
 
 import argparse
+import string
 import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 NAME_MAX_CHARS = 255  # as in the conductor's database
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 10_000  # rows of one answer: some MiB in one message
+
+
+_UUID_PARTS = [8, 4, 4, 4, 12]
 
 
 class Reporting:
@@ -125,7 +129,7 @@ class MigrationCommand(ShowCommand):
 
 
 def add_instance(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("instance", metavar="INSTANCE", type=name, help="name or uuid")
+    parser.add_argument("instance", metavar="INSTANCE", type=instance, help="name or uuid")
 
 
 def add_host(parser: argparse.ArgumentParser) -> None:
@@ -155,6 +159,16 @@ def limit(text: str) -> int:
 def uuid(text: str) -> str:
     """An id as the conductors write it, however it was typed; otherwise as `name`."""
     return name(text).lower()
+
+
+def instance(text: str) -> str:
+    """A name or a uuid; raises ArgumentTypeError for what was meant as a uuid and is none."""
+    is_meant = [len(part) for part in name(text).split("-")] == _UUID_PARTS
+    if is_meant and any(part.strip(string.hexdigits) for part in text.split("-")):
+        raise argparse.ArgumentTypeError(
+            f"{text} has the form of a uuid, and not all of it are hexadecimal digits"
+        )
+    return text
 
 
 def name(text: str) -> str:

@@ -12,6 +12,7 @@ import contextvars
 import logging
 import os
 import queue
+import socket
 import threading
 import time
 import types
@@ -163,9 +164,14 @@ def every(interval_s: float, function: Callable[[], object]) -> Repeating:
 def _native(name: str) -> types.ModuleType:
     """A module of the standard library as it is without eventlet."""
     if _patched is None:
-        return {"threading": threading, "queue": queue, "os": os}[name]
+        return {"threading": threading, "queue": queue, "os": os, "socket": socket}[name]
     module: types.ModuleType = _patched.patcher.original(name)
     return module
+
+
+def native_socket() -> types.ModuleType:
+    """The module as it is without eventlet: its sockets block, its resolver is the system's. For native threads."""
+    return _native("socket")
 
 
 def native_rlock() -> threading.RLock:

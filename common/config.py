@@ -145,6 +145,8 @@ def _libvirt_problems(conf: cfg.ConfigOpts) -> Iterator[tuple[str, str, str]]:
     scheme = conf.libvirt.live_migration_scheme
     if scheme is not None and not _SCHEME.fullmatch(scheme):
         yield "libvirt", "live_migration_scheme", f"{scheme!r} is no scheme: tcp, tls, ssh, ..."
+    if conf.libvirt.migration_port_min > conf.libvirt.migration_port_max:
+        yield "libvirt", "migration_port_max", "it is below migration_port_min"
     address = conf.libvirt.live_migration_inbound_addr
     if address is not None and not _HOST.fullmatch(address):
         yield "libvirt", "live_migration_inbound_addr", f"{address!r} is neither a host name nor an address"

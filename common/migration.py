@@ -44,6 +44,9 @@ class DestinationFacts:
     host: str = ""  # its name
     facts: HostFacts | None = None
     examined: tuple[DiskAddress, ...] = ()  # the disks that the dest has looked at, with a probe or without
+    hostname: str = ""  # whose libvirtd it is, in that libvirtd's words; empty: not known
+    host_uuid: str = ""
+    ports: tuple[int, ...] = ()  # that it holds open for the source to try
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

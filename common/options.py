@@ -289,6 +289,28 @@ LIBVIRT_OPTIONS = [
         help="Address or name of this host for incoming migrations: put into live_migration_uri by the source, and the "
         "address that the guest's memory is sent to. Unset: the host's name, and the second is left to libvirt.",
     ),
+    cfg.PortOpt(
+        "migration_port_min",
+        default=49152,
+        min=1024,
+        help="First port that libvirt takes for the memory of a guest that arrives: as in qemu.conf of this host.",
+    ),
+    cfg.PortOpt(
+        "migration_port_max",
+        default=49215,
+        min=1024,
+        help="Last such port.",
+    ),
+    cfg.BoolOpt(
+        "check_migration_ports",
+        default=True,
+        help="Hold a port of that range open for a moment when a guest is to come, and have the source try to reach it.",
+    ),
+    cfg.BoolOpt(
+        "require_disk_lock",
+        default=False,
+        help="Refuse a guest with a writable disk that no lock between hosts protects here; otherwise it is a warning.",
+    ),
     cfg.ListOpt(
         "live_migration_flag",
         default=list(migration_flags.DEFAULT),

@@ -14,13 +14,14 @@ from compute_agent.discovery import Discovery
 from compute_agent.endpoint import AgentEndpoint
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import unusable
+from compute_agent.network import Network
 from compute_agent.settings import Settings
 
 # A conductor that starts beside us has no queue yet, and a call to it is lost: ask again soon, then with more patience.
 ENROL_TIMEOUT_S = 2.0
 ENROL_TIMEOUT_MAX_S = 30.0
 ENROL_PAUSE_S = 1.0
-FORGOTTEN_PROBES_INTERVAL_S = 60.0
+FORGOTTEN_INTERVAL_S = 60.0
 
 LOG = logging.getLogger(__name__)
 
@@ -28,7 +29,9 @@ LOG = logging.getLogger(__name__)
 class Agent:
     """One host's agent."""
 
-    def __init__(self, settings: Settings, bus: Bus, hypervisor: Hypervisor) -> None:
+    def __init__(
+        self, settings: Settings, bus: Bus, hypervisor: Hypervisor, *, network: Network | None = None
+    ) -> None:
         """Open the ledger; raises LedgerInUseError, or ConfigurationError for a state_path that cannot work.
 
         Nothing is received or sent before `start`.
@@ -37,7 +40,7 @@ class Agent:
         self._bus = bus
         conductor = ConductorAPI(bus)
         try:
-            self.core = Core(settings, conductor, hypervisor)
+            self.core = Core(settings, conductor, hypervisor, network=network)
         except OSError as error:  # all that it opens stands below state_path
             raise unusable(error) from error
         self._discovery = Discovery(hypervisor, conductor, settings)
@@ -62,7 +65,7 @@ class Agent:
         self.core.desks.readopt(self._settings.host)
         self._serve()
         self._discovery.start()
-        forgotten = concurrency.every(FORGOTTEN_PROBES_INTERVAL_S, self.core.probes.remove_forgotten)
+        forgotten = concurrency.every(FORGOTTEN_INTERVAL_S, self.core.examiner.forget_forgotten)
         self._repeating.append(forgotten)
 
     def stop(self) -> None:

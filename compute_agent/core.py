@@ -16,6 +16,7 @@ from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
 from compute_agent.ledger import Ledger
 from compute_agent.live_migration import LiveMigration
 from compute_agent.liveness import Liveness
+from compute_agent.network import HostNetwork, Network
 from compute_agent.observation import Observation
 from compute_agent.outbox import Outbox
 from compute_agent.permits import Permits
@@ -38,12 +39,15 @@ class Core:
         hypervisor: Hypervisor,
         *,
         liveness: Liveness | None = None,
+        network: Network | None = None,
     ) -> None:
         self.ledger = Ledger.open(settings.state_path)
         self.records = DefinitionRecords(settings.state_path / LEDGER_DIRECTORY)
         self.permits = Permits(settings.state_path)
         self.probes = Probes(settings.state_path, host=settings.host)
-        self.examiner = Examiner(hypervisor, probes=self.probes, settings=settings)
+        self.examiner = Examiner(
+            hypervisor, network=network or HostNetwork(), probes=self.probes, settings=settings
+        )
         self.hub = EventHub()
         self.outbox = Outbox(conductor, unacknowledged=_unacknowledged(self.ledger))
         self._settings = settings
@@ -73,6 +77,7 @@ class Core:
         """Stop what can be stopped and let the ledger go. Migrations are libvirt's and go on."""
         self.desks.stop()
         self.outbox.stop()
+        self.examiner.stop()
         self.hub.stop()
         self._hypervisor.stop()
         self.ledger.close()
@@ -110,7 +115,6 @@ class Core:
             hypervisor,
             observation=observation,
             examiner=self.examiner,
-            probes=self.probes,
             permits=self.permits,
             settings=settings,
         )

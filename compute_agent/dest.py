@@ -26,7 +26,6 @@ from compute_agent.hypervisor.driver import DomainSnapshot, Hypervisor, JobKind
 from compute_agent.hypervisor.libvirt_errors import HypervisorOperationError
 from compute_agent.observation import DestLook, Observation
 from compute_agent.permits import Permits
-from compute_agent.probes import Probes
 from compute_agent.settings import Settings
 from compute_agent.work import Answer, Verbs, Work
 
@@ -46,14 +45,12 @@ class Dest:
         *,
         observation: Observation,
         examiner: Examiner,
-        probes: Probes,
         permits: Permits,
         settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
         self._observation = observation
         self._examiner = examiner
-        self._probes = probes
         self._permits = permits
         self._settings = settings
 
@@ -78,8 +75,8 @@ class Dest:
             is_accepted = examined.found.accepts
         finally:
             if not is_accepted:
-                self._probes.remove(command.migration)
-        facts = examined.facts if is_accepted else replace(examined.facts, probes=())
+                self._examiner.forget(command.migration)
+        facts = examined.facts if is_accepted else replace(examined.facts, probes=(), ports=())
         return Answer(
             result=examined.found.result,
             findings=examined.found.findings,
@@ -97,7 +94,7 @@ class Dest:
         if known:
             return Answer(result=Result.REFUSED, findings=known)
         self._permits.grant(command.migration, command.instance)
-        self._probes.remove(command.migration)
+        self._examiner.forget(command.migration)
         changes = DomainChanges(
             graphics=(
                 GraphicsListen(type="vnc", address=self._settings.vnc_listen),
@@ -117,7 +114,7 @@ class Dest:
             undone = self._undo_domain(command.instance, command.migration, is_ours=is_ours)
             if undone.result is Result.OK:
                 self._permits.remove(command.migration)
-        self._probes.remove(command.migration)
+        self._examiner.forget(command.migration)
         return undone
 
     def _undo_domain(self, instance: str, migration: str, *, is_ours: bool) -> Answer:

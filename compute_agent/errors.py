@@ -28,3 +28,9 @@ class InvalidCommandError(LimosaError):
 class StorageSilentError(LimosaError):
     message = "Storage does not answer within {timeout_s} s: {what}"
     hint = "Look for a hung mount."
+
+
+class NetworkError(LimosaError):
+    """A name, an address or a port that cannot be had; `reason` is the system's."""
+
+    message = "{reason}"

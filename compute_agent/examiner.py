@@ -4,7 +4,7 @@ The verbs of a migration and `limosa check` ask the same. Nothing is changed, bu
 removes them (`forget`), or they are removed when nobody comes back for them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common import concurrency
 from common.checks import INSTANCE_GONE, Finding
@@ -17,15 +17,19 @@ from common.migration import (
     DiskProbe,
     GuestTraits,
 )
+from common.pair_checks import PORTS_TAKEN
 from common.states import PowerState
 from compute_agent import checks, observation
 from compute_agent.checks.running import Found, failure
 from compute_agent.definitions import facts_of, traits_of
 from compute_agent.hypervisor.driver import Definition, Hypervisor
 from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError
+from compute_agent.network import Network
+from compute_agent.ports import Ports
 from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
 from compute_agent.settings import Settings
 from compute_agent.storage.driver import Disk
+from compute_agent.subprocesses import User, user_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,33 +47,35 @@ class SourceExamined:
 class Examiner:
     """Every method raises HypervisorError where libvirt is silent altogether."""
 
-    def __init__(self, hypervisor: Hypervisor, *, probes: Probes, settings: Settings) -> None:
+    def __init__(
+        self, hypervisor: Hypervisor, *, network: Network, probes: Probes, settings: Settings
+    ) -> None:
         self._hypervisor = hypervisor
+        self._network = network
         self._probes = probes
         self._settings = settings
+        first, last = settings.migration_ports
+        self._ports = Ports(network, first=first, last=last)
 
     def examine_dest(
         self, instance: str, arguments: CheckDestArguments, *, owner: str, epoch: int = 0
     ) -> DestExamined:
-        """What speaks against this host, and how it is reached. `owner` is whose probes they are: a migration's id."""
-        probing = concurrency.spawn(self._make_probes, arguments, owner, epoch)
+        """What speaks against this host, and how it is reached. `owner`: a migration, or whoever will `forget`."""
         look = self._dest_look(instance, arguments)
+        probing = concurrency.spawn(self._make_probes, arguments, owner, epoch, user_of(look.dest))
         found = checks.run(checks.DEST_CHECKS, look)
+        ports = self._ports.hold(owner) if self._settings.checks_ports else ()
+        if self._settings.checks_ports and not ports:
+            first, last = self._settings.migration_ports
+            taken = PORTS_TAKEN.finding(self._settings.host, port_min=first, port_max=last)
+            found += Found(findings=(taken,))
         made: tuple[DiskProbe, ...] = ()
         try:
             made, findings = probing.wait(2 * STORAGE_TIMEOUT_S)
             found += Found(findings=findings)
         except (LimosaError, concurrency.TaskTimeout) as error:
             found += failure("storage", error, host=self._settings.host)
-        address = self._settings.inbound_address
-        facts = DestinationFacts(
-            connect_address=address or self._settings.host,
-            inbound_address=address,
-            probes=made,
-            host=self._settings.host,
-            facts=look.dest,
-            examined=arguments.disks,
-        )
+        facts = replace(self._facts(look, arguments), probes=made, ports=ports)
         return DestExamined(found=found, facts=facts)
 
     def examine_source(
@@ -83,6 +89,7 @@ class Examiner:
         reach = arguments.dest_facts
         look = checks.SourceLook(
             hypervisor=self._hypervisor,
+            network=self._network,
             settings=self._settings,
             instance=instance,
             guest=facts_of(definition),
@@ -96,12 +103,35 @@ class Examiner:
         return SourceExamined(found=checks.run(checks.SOURCE_CHECKS, look), traits=traits_of(definition))
 
     def forget(self, owner: str) -> None:
-        """Remove the probes that were made for it."""
+        """Remove the probes and close the ports that were made for it."""
+        self._ports.release(owner)
         self._probes.remove(owner)
+
+    def forget_forgotten(self) -> None:
+        """The same for those that nobody came back for."""
+        self._ports.release_forgotten()
+        self._probes.remove_forgotten()
+
+    def stop(self) -> None:
+        """The agent ends. Probes stay for the next one."""
+        self._ports.release_all()
+
+    def _facts(self, look: checks.DestLook, arguments: CheckDestArguments) -> DestinationFacts:
+        identity, address = self._hypervisor.identity(), self._settings.inbound_address
+        return DestinationFacts(
+            connect_address=address or self._settings.host,
+            inbound_address=address,
+            host=self._settings.host,
+            facts=look.dest,
+            examined=arguments.disks,
+            hostname=identity.hostname,
+            host_uuid=identity.uuid,
+        )
 
     def _dest_look(self, instance: str, arguments: CheckDestArguments) -> checks.DestLook:
         return checks.DestLook(
             hypervisor=self._hypervisor,
+            network=self._network,
             settings=self._settings,
             instance=instance,
             guest=arguments.facts or _facts_of_older(instance, arguments),
@@ -111,13 +141,13 @@ class Examiner:
         )
 
     def _make_probes(
-        self, arguments: CheckDestArguments, owner: str, epoch: int
+        self, arguments: CheckDestArguments, owner: str, epoch: int, user: User | None
     ) -> tuple[tuple[DiskProbe, ...], tuple[Finding, ...]]:
         disks = tuple(
             Disk(target=target, type=kind, path=path, device=device)
             for target, kind, path, device in arguments.disks
         )
-        return self._probes.make(disks, migration=owner, epoch=epoch)
+        return self._probes.make(disks, migration=owner, epoch=epoch, user=user)
 
     def _definition(self, instance: str) -> Definition | None:
         """None: the guest is not here, which the look tells."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from oslo_config import cfg
 
+HOOK_PATH = Path("/etc/libvirt/hooks/qemu.d/limosa")  # libvirt looks nowhere else
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveMigrationSettings:
@@ -29,6 +31,10 @@ class Settings:
     host: str
     state_path: Path
     live_migration: LiveMigrationSettings
+    migration_ports: tuple[int, int] = (49152, 49215)  # first and last
+    checks_ports: bool = True
+    requires_disk_lock: bool = False
+    hook_path: Path = HOOK_PATH
     inbound_address: str = ""  # empty: by the host's name, and libvirt chooses where the memory goes
     vnc_listen: str = "127.0.0.1"
     spice_listen: str = "127.0.0.1"
@@ -45,6 +51,9 @@ class Settings:
             host=conf.host,
             state_path=Path(conf.state_path),
             live_migration=_live_migration(conf),
+            migration_ports=(conf.libvirt.migration_port_min, conf.libvirt.migration_port_max),
+            checks_ports=conf.libvirt.check_migration_ports,
+            requires_disk_lock=conf.libvirt.require_disk_lock,
             inbound_address=conf.libvirt.live_migration_inbound_addr or "",
             vnc_listen=conf.vnc.server_listen,
             spice_listen=conf.spice.server_listen,

@@ -7,21 +7,37 @@ something to be found out: `compute_agent.examiner` does it beside these.
 
 from typing import Final
 
+from compute_agent.checks.confinement import check_hook, check_lock_manager, check_security_models
+from compute_agent.checks.disk_access import check_disk_access
+from compute_agent.checks.disk_locks import check_disk_locks
+from compute_agent.checks.graphics import check_graphics
 from compute_agent.checks.look import DestLook, SourceLook
 from compute_agent.checks.memory import check_memory
 from compute_agent.checks.movable import check_movable
 from compute_agent.checks.names import check_names
+from compute_agent.checks.reach import check_peer, check_ports, check_source_name
 from compute_agent.checks.running import Check, Found, run
 from compute_agent.checks.storage import check_storage
+from compute_agent.checks.users import check_users
 
 __all__ = ["DEST_CHECKS", "SOURCE_CHECKS", "DestLook", "Found", "SourceLook", "run"]
 
 DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_names,
     check_memory,
+    check_users,
+    check_graphics,
+    check_disk_access,
+    check_disk_locks,
+    check_lock_manager,
+    check_security_models,
+    check_source_name,
+    check_hook,
 )
 
 SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_movable,
     check_storage,
+    check_peer,
+    check_ports,
 )

@@ -6,14 +6,16 @@ from common.facts import GuestFacts, HostFacts
 from common.migration import DestinationFacts
 from compute_agent import observation
 from compute_agent.hypervisor.driver import Definition, Hypervisor
+from compute_agent.network import Network
 from compute_agent.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestLook:
-    """On the host that the guest is to move to. `settings`, `hypervisor` and `dest` are this host's."""
+    """On the host that the guest is to move to. `settings`, `hypervisor`, `network` and `dest` are this host's."""
 
     hypervisor: Hypervisor
+    network: Network
     settings: Settings
     instance: str  # uuid
     guest: GuestFacts  # as its host last reported it
@@ -24,9 +26,10 @@ class DestLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLook:
-    """On the host that the guest is to leave. `settings`, `hypervisor` and `source` are this host's."""
+    """On the host that the guest is to leave. `settings`, `hypervisor`, `network` and `source` are this host's."""
 
     hypervisor: Hypervisor
+    network: Network
     settings: Settings
     instance: str  # uuid
     guest: GuestFacts  # as it is now

@@ -7,10 +7,14 @@ from compute_agent import probes, storage
 from compute_agent.checks.look import SourceLook
 from compute_agent.migrate_request import TUNNELLED
 from compute_agent.storage.driver import Disk
+from compute_agent.subprocesses import user_of
 
 
 def check_storage(look: SourceLook) -> Iterator[Finding]:
-    against = (*_unproven(look), *probes.compare(look.reach.probes, dest=look.dest_host))
+    against = (
+        *_unproven(look),
+        *probes.compare(look.reach.probes, dest=look.dest_host, user=user_of(look.source)),
+    )
     yield from against
     # A disk that is not shared would have to be copied, which libvirt cannot do through its tunnel.
     is_block = any(finding.code == STORAGE_NOT_SHARED.code for finding in against)

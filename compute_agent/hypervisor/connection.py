@@ -45,10 +45,10 @@ class Connection:
         self._is_closing = False
 
     @classmethod
-    def open(cls, uri: str, *, timeout_s: float) -> "Connection":
-        """Raises HypervisorUnreachableError."""
+    def open(cls, uri: str, *, timeout_s: float, is_peer: bool = False) -> "Connection":
+        """Raises HypervisorUnreachableError. `is_peer`: another host's, whose silence must not bar the way to our own."""
         ensure_event_loop()
-        attempt = _Attempt(uri)
+        attempt = _Attempt(uri, is_peer=is_peer)
         try:
             return cls(uri, concurrency.call_blocking(attempt.run, timeout_s=timeout_s))
         except concurrency.BlockingCallTimeout as error:
@@ -162,11 +162,13 @@ class _Attempt:
     _lock = concurrency.native_rlock()
     _hanging: ClassVar[set["_Attempt"]] = set()
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, is_peer: bool) -> None:
         self._uri = uri
+        self._is_peer = is_peer
         self._has_ended = False
         with self._lock:
-            if len(self._hanging) >= HANGING_OPENS_MAX:
+            alike = sum(attempt._is_peer == is_peer for attempt in self._hanging)
+            if alike >= HANGING_OPENS_MAX:
                 raise HypervisorUnreachableError(
                     uri=uri, reason=f"{HANGING_OPENS_MAX} attempts to connect hang"
                 )

@@ -59,14 +59,14 @@ def _change_graphics(document: XmlText, changes: DomainChanges) -> None:
         if address is None:
             continue
         listens = [listen for listen in graphics.find_all("listen") if listen.get("type") == "address"]
-        if _is_of_one_host(graphics.get("listen")):
+        if is_of_one_host(graphics.get("listen")):
             document.set_attribute(graphics, "listen", address)
         for listen in listens:
-            if _is_of_one_host(listen.get("address")):
+            if is_of_one_host(listen.get("address")):
                 document.set_attribute(listen, "address", address)
 
 
-def _is_of_one_host(address: str) -> bool:
+def is_of_one_host(address: str) -> bool:
     """Whether an address means another place on another host. Loopback and wildcard do not: they stay as they are,
 
     or a console that was kept on the host itself would be opened to a network.

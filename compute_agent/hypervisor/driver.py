@@ -88,6 +88,14 @@ ABSENT = DomainSnapshot(exists=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which host a libvirtd is of, in its own words: two of one name are told apart by the uuid."""
+
+    hostname: str
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """A guest's whole configuration, secrets included: for memory and the root-only ledger, never for the wire."""
 
@@ -183,6 +191,15 @@ class Hypervisor(Protocol):
 
     def host_facts(self) -> HostFacts:
         """What the host is and has."""
+
+    def identity(self) -> Identity:
+        """Whose libvirtd this is."""
+
+    def reach(self, uri: str, *, timeout_s: float) -> Identity:
+        """Whose libvirtd answers there: asked as the one of this host would ask in a migration, and let go again.
+
+        Raises HypervisorUnreachableError.
+        """
 
     def memory_free_mib(self) -> int:
         """What the host could give to a new guest now, caches included."""

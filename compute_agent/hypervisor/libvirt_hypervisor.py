@@ -13,11 +13,13 @@ from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
 from compute_agent.hypervisor import capabilities, domain_xml, guest, job
 from compute_agent.hypervisor.classify import is_settling
+from compute_agent.hypervisor.connection import Connection
 from compute_agent.hypervisor.control import ControlConnection
 from compute_agent.hypervisor.driver import (
     Definition,
     DomainSnapshot,
     EventCallback,
+    Identity,
     JobKind,
     MigrateRequest,
 )
@@ -78,6 +80,16 @@ class LibvirtHypervisor:
             disk_total_gib=space.total_gib,
             disk_free_gib=space.free_gib,
         )
+
+    def identity(self) -> Identity:
+        return self._control.call(_identity)
+
+    def reach(self, uri: str, *, timeout_s: float) -> Identity:
+        connection = Connection.open(uri, timeout_s=timeout_s, is_peer=True)
+        try:
+            return connection.call(_identity, timeout_s=timeout_s)
+        finally:
+            connection.close()
 
     def memory_free_mib(self) -> int:
         return self._control.call(_memory_free_mib)
@@ -228,6 +240,13 @@ def _host_facts(connection: Any) -> HostFacts:
         service_uid=os.geteuid(),
         service_gid=os.getegid(),
         security_models=host.security_models,
+    )
+
+
+def _identity(connection: Any) -> Identity:
+    host = XmlText.parse(connection.getCapabilities()).root.find("host")
+    return Identity(
+        hostname=str(connection.getHostname()), uuid=host.text_of("uuid") if host is not None else ""
     )
 
 

@@ -32,10 +32,13 @@ class StorageDriver(Protocol):
         """On the dest: whether it has this disk, and how the source can tell that it is the same one."""
 
     def write(self, probe: DiskProbe, *, host: str) -> tuple[Finding, ...]:
-        """On the dest: write the probe that `examine` has named. Written twice is written once."""
+        """On the dest: write the probe that `examine` has named. Written twice is written once.
+
+        Raises PermissionError: the agent may not, and perhaps QEMU's user may.
+        """
 
     def compare(self, probe: DiskProbe, *, dest: str) -> tuple[Finding, ...]:
-        """On the source: read the probe back."""
+        """On the source: read the probe back; raises PermissionError likewise."""
 
     def unproven(self, disk: Disk, *, dest: str) -> tuple[Finding, ...]:
         """On the source: what speaks against a disk for which the dest has sent no probe."""

@@ -6,6 +6,7 @@ of NFS may remember for a while that a name does not exist.
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from common.checks import STORAGE_NOT_SHARED, Finding
@@ -28,11 +29,11 @@ class FileStorage:
         path = Path(disk.path)
         if not path.is_absolute():
             return Examined(findings=(_finding(disk.target, disk.path, host, "its path is not absolute"),))
-        if not path.parent.is_dir():
+        if _is_absent(path.parent.is_dir):
             return Examined(
                 findings=(_finding(disk.target, disk.path, host, f"{host} has no such directory"),)
             )
-        if not path.exists():
+        if _is_absent(path.exists):
             return Examined(findings=(_finding(disk.target, disk.path, host, f"{host} has no such file"),))
         if disk.device in _REMOVABLE and not os.access(path.parent, os.W_OK):
             return Examined()  # images of media often lie where nobody may write; they are only read
@@ -50,9 +51,10 @@ class FileStorage:
         try:
             with os.fdopen(os.open(probe.probe_path, flags, _PROBE_MODE), "w") as file:
                 file.write(probe.token)
+        except PermissionError:
+            raise
         except OSError as error:
-            reason = f"{host} cannot write there ({error.strerror})"
-            return (_finding(probe.disk, probe.path, host, reason),)
+            return unwritable(probe, host=host, reason=str(error.strerror))
         return ()
 
     def compare(self, probe: DiskProbe, *, dest: str) -> tuple[Finding, ...]:
@@ -61,12 +63,12 @@ class FileStorage:
                 token = file.read(_READ_MAX_BYTES)
         except FileNotFoundError:
             reason = f"what {dest} writes there does not appear on the source"
+        except PermissionError:
+            raise
         except OSError as error:
-            reason = f"what {dest} writes there cannot be read on the source ({error.strerror})"
+            return unreadable(probe, dest=dest, reason=str(error.strerror))
         else:
-            if token == probe.token.encode():
-                return ()
-            reason = f"what {dest} writes there reads differently on the source"
+            return compared(probe, token, dest=dest)
         return (_finding(probe.disk, probe.path, dest, reason),)
 
     def unproven(self, disk: Disk, *, dest: str) -> tuple[Finding, ...]:
@@ -74,6 +76,31 @@ class FileStorage:
             return ()
         reason = f"the guest was given it after {dest} was asked"
         return (_finding(disk.target, disk.path, dest, reason),)
+
+
+def _is_absent(is_there: Callable[[], bool]) -> bool:
+    """Not where we may not look: QEMU's user may, and whether it does, a check of its own tells."""
+    try:
+        return not is_there()
+    except PermissionError:
+        return False
+
+
+def unwritable(probe: DiskProbe, *, host: str, reason: str) -> tuple[Finding, ...]:
+    return (_finding(probe.disk, probe.path, host, f"{host} cannot write there ({reason})"),)
+
+
+def unreadable(probe: DiskProbe, *, dest: str, reason: str) -> tuple[Finding, ...]:
+    reason = f"what {dest} writes there cannot be read on the source ({reason})"
+    return (_finding(probe.disk, probe.path, dest, reason),)
+
+
+def compared(probe: DiskProbe, token: bytes, *, dest: str) -> tuple[Finding, ...]:
+    """What is found against the disk when this is read in its probe."""
+    if token == probe.token.encode():
+        return ()
+    reason = f"what {dest} writes there reads differently on the source"
+    return (_finding(probe.disk, probe.path, dest, reason),)
 
 
 def _finding(target: str, path: str, host: str, reason: str) -> Finding:

@@ -42,6 +42,7 @@ class Site(Protocol):
     """Two hosts, and what can be done to them from outside."""
 
     slow_bandwidth_mib_s: int
+    dest_uri: str  # where the source's side finds the dest's libvirtd
 
     @property
     def source(self) -> Hypervisor: ...
@@ -85,6 +86,7 @@ class FakeSite:
     """In memory."""
 
     slow_bandwidth_mib_s = SLOW_MIB_S
+    dest_uri = f"qemu+tcp://{DEST}/system"
 
     def __init__(self) -> None:
         self.world = FakeWorld(SOURCE, DEST)
@@ -139,6 +141,7 @@ class LabSite:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
+        self.dest_uri = self._uri(DEST)  # this process is in no host's network
         self.source: LibvirtHypervisor = self._connect(SOURCE)
         self.dest: LibvirtHypervisor = self._connect(DEST)
 
@@ -208,6 +211,10 @@ class LabSite:
         )
         uri = f"qemu+unix:///system?socket={root}/run/libvirt/libvirt-sock"
         return LibvirtHypervisor(uri, timeout_s=CALL_TIMEOUT_S, files=files)
+
+    def _uri(self, host: str) -> str:
+        socket = f"/proc/{self._lab.host(host).init.pid}/root/run/libvirt/libvirt-sock"
+        return f"qemu+unix:///system?socket={socket}"
 
     def _qemu(self, uuid: str) -> int:
         name = self._lab.virsh(SOURCE, "domname", uuid)

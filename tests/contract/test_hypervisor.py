@@ -35,6 +35,19 @@ def test_host_tells_what_a_guest_from_elsewhere_must_fit(site: Site) -> None:
     assert 0 < facts.disk_free_gib <= facts.disk_total_gib
 
 
+def test_a_peer_is_reached_and_says_whose_it_is(site: Site) -> None:
+    found = site.source.reach(site.dest_uri, timeout_s=5.0)
+
+    assert found == site.dest.identity()
+    assert found != site.source.identity()
+    assert len(found.uuid) == 36
+
+
+def test_a_peer_that_is_not_there_is_unreachable(site: Site) -> None:
+    with pytest.raises(HypervisorUnreachableError):
+        site.source.reach("qemu+tcp://nobody.invalid/system", timeout_s=5.0)
+
+
 def test_guest_is_found_with_its_facts(site: Site) -> None:
     uuid = site.add_guest(guest_xml("web"))
     [guest] = site.source.list_guests()

@@ -37,6 +37,7 @@ FLAGS = (
     "VIR_MIGRATE_PERSIST_DEST",
     "VIR_MIGRATE_UNDEFINE_SOURCE",
 )
+HOOK = Path("/bin/sh")  # an executable stands for the hook
 LIVE_ARGUMENTS = LiveArguments(
     dest_facts=DestinationFacts(connect_address="compute2"), changes=DomainChanges()
 )
@@ -119,6 +120,7 @@ class Host:
                 host=hypervisor.name,
                 state_path=state_path,
                 live_migration=LiveMigrationSettings(flags=FLAGS, poll_interval_s=0.05),
+                hook_path=HOOK,
             ),
             **changes,
         )
@@ -126,7 +128,13 @@ class Host:
 
     def _start(self) -> None:
         self.liveness = Liveness(self.clock)
-        self.core = Core(self.settings, self.conductor, self.hypervisor, liveness=self.liveness)
+        self.core = Core(
+            self.settings,
+            self.conductor,
+            self.hypervisor,
+            liveness=self.liveness,
+            network=self.hypervisor.world.network,
+        )
         if self.core.ledger.is_new:
             self.core.ledger.enrol(())
         self.core.listen()

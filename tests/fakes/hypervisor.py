@@ -6,6 +6,7 @@ It is held to tests/contract/test_hypervisor.py like the real one. Nothing happe
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_DNS, uuid5
 
 import libvirt
 
@@ -21,6 +22,7 @@ from compute_agent.hypervisor.driver import (
     EventCallback,
     EventKind,
     HypervisorEvent,
+    Identity,
     JobKind,
     MigrateRequest,
     Reason,
@@ -29,11 +31,13 @@ from compute_agent.hypervisor.flags import require_safe
 from compute_agent.hypervisor.libvirt_errors import (
     DomainExistsError,
     DomainNotFoundError,
+    HypervisorOperationError,
     HypervisorUnreachableError,
     JobAbsentError,
 )
 from compute_agent.hypervisor.xml_text import XmlText
 from tests.fakes.domain import FakeDomain
+from tests.fakes.network import FakeNetwork
 from tests.fakes.transfer import STATISTICS, End, Transfer, operation_error
 
 _POWER_STATES = {
@@ -50,6 +54,7 @@ class FakeWorld:
 
     def __init__(self, *names: str) -> None:
         self.hosts = {name: FakeHypervisor(self, name) for name in names}
+        self.network = FakeNetwork()
         self.transfers: dict[str, Transfer] = {}
 
     def plan(self, uuid: str, end: End = End.MOVED, *, is_held: bool = False) -> Transfer:
@@ -192,6 +197,17 @@ class FakeHypervisor:
     def host_facts(self) -> HostFacts:
         self.require_up()
         return self._facts
+
+    def identity(self) -> Identity:
+        self.require_up()
+        return Identity(hostname=self.name, uuid=str(uuid5(NAMESPACE_DNS, self.name)))
+
+    def reach(self, uri: str, *, timeout_s: float) -> Identity:
+        self.require_up()
+        try:
+            return self.world.by_uri(uri).identity()
+        except HypervisorOperationError as error:  # nobody there
+            raise HypervisorUnreachableError(uri=uri, reason=error.text) from error
 
     def memory_free_mib(self) -> int:
         return self.host_facts().memory_total_mib // 2

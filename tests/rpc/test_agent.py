@@ -32,7 +32,7 @@ from compute_agent.app import Agent
 from compute_agent.settings import LiveMigrationSettings, Settings
 from tests.fakes import identities
 from tests.fakes.domain import guest_xml
-from tests.fakes.host import FLAGS, MIGRATION, WAIT_S
+from tests.fakes.host import FLAGS, HOOK, MIGRATION, WAIT_S
 from tests.fakes.hypervisor import FakeWorld
 
 _serial = itertools.count()
@@ -112,13 +112,14 @@ class Site:
             state_path=self.directory / host,
             live_migration=LiveMigrationSettings(flags=FLAGS, poll_interval_s=0.05),
             heartbeat_interval_s=0.2,
+            hook_path=HOOK,
         )
         bus = Bus(
             config.CONF,
             identity=identities.host(host),
             keyring=ConductorsOnly(identities.PUBLIC_KEYS[Kind.CONDUCTOR]),
         )
-        self.running[host] = Agent(settings, bus, self.world.hosts[host])
+        self.running[host] = Agent(settings, bus, self.world.hosts[host], network=self.world.network)
         self.running[host].start()
 
     def stop(self):

@@ -73,3 +73,18 @@ def test_an_unknown_instance_is_exit_3():
 
 def test_an_empty_host_is_a_usage_error():
     assert run(FakeConductor(), "check", "web1", "").code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("command", ["check", "show", "live-migration"])
+def test_a_malformed_uuid_is_a_usage_error_that_says_so(command, capsys):
+    conductor = FakeConductor()
+
+    ended = run(conductor, command, "1f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5eXY")
+
+    assert ended.code == ExitCode.USAGE
+    assert "has the form of a uuid, and not all of it are hexadecimal digits" in capsys.readouterr().err
+    assert conductor.requests == []
+
+
+def test_a_name_may_have_hyphens():
+    assert run(FakeConductor(checked=(FITS,)), "check", "web-1-of-all").code == ExitCode.OK

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.checks import CHECK_FAILED, MEMORY_SHORT, STORAGE_NOT_SHARED
+from common.checks import CHECK_FAILED, MEMORY_SHORT, STORAGE_NOT_SHARED, refusing
 from common.migration import CheckDestArguments, CheckSourceArguments
 from common.states import Result, Verb
 from compute_agent import probes as probes_module
@@ -65,7 +65,7 @@ def test_a_disk_that_the_dest_has_refused_is_not_told_a_second_time_by_the_sourc
     disk = f"<disk type='file'><source file='{image}.none'/><target dev='vda'/></disk>"
     domain.live_xml = domain.live_xml.replace("<memballoon", disk + "<memballoon")
     refused = check_dest(hosts, arguments(hosts, ("vda", "file", f"{image}.none", "disk")))
-    assert [finding.code for finding in refused.findings] == [STORAGE_NOT_SHARED.code]
+    assert [finding.code for finding in refusing(refused.findings)] == [STORAGE_NOT_SHARED.code]
 
     assert check_source(hosts, refused.dest_facts).findings == ()
 

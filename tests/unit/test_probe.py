@@ -14,7 +14,10 @@ from compute_agent.durable import make_state_directory
 from compute_agent.errors import StorageSilentError
 from compute_agent.probes import PROBE_MAX_AGE_S, Probes
 from compute_agent.storage.driver import Disk
+from compute_agent.subprocesses import User
 from tests.fakes.host import MIGRATION, WAIT_S
+
+QEMU = User(uid=64055, gid=64055)
 
 
 @pytest.fixture
@@ -197,3 +200,67 @@ def test_storage_that_hangs_is_told_and_its_late_probe_removed(probes, images, m
 
     assert is_cleaned.wait(WAIT_S)
     assert left_in(images) == []
+
+
+# ---- a server that maps root to nobody: QEMU's user may what the agent may not
+
+
+@pytest.fixture
+def squashed(images, monkeypatch):
+    """The directory is QEMU's user's alone, and the agent's own process is denied everything in it."""
+    for directory in images.parents:
+        if not directory.stat().st_mode & 0o001:
+            directory.chmod(directory.stat().st_mode | 0o011)
+    os.chown(images, QEMU.uid, QEMU.gid)
+    images.chmod(0o700)
+
+    def denied(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    file_storage = type(storage.DRIVERS["file"])
+    monkeypatch.setattr(file_storage, "write", denied)
+    monkeypatch.setattr(file_storage, "compare", denied)
+    monkeypatch.setattr(probes_module, "_unlink", lambda paths: not any(map(os.path.exists, paths)))
+    return images
+
+
+def test_qemus_user_writes_reads_and_removes_the_probe(probes, squashed, tmp_path):
+    made, against = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
+
+    [name] = left_in(squashed)
+    assert against == ()
+    assert (squashed / name).stat().st_uid == QEMU.uid
+    assert probes_module.compare(made, dest="compute2", user=QEMU) == ()
+
+    probes.remove(MIGRATION)
+
+    assert left_in(squashed) == []
+    assert records(tmp_path) == []
+
+
+def test_where_neither_may_write_both_sides_say_so(probes, squashed):
+    made, [on_dest] = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1)
+    [on_source] = probes_module.compare(made, dest="compute2")
+
+    assert "compute2 cannot write there (Permission denied)" in on_dest.sentence
+    assert "cannot be read on the source (Permission denied)" in on_source.sentence
+
+
+def test_what_qemus_user_reads_is_compared_as_well(probes, squashed):
+    made, _ = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
+    (squashed / left_in(squashed)[0]).write_text("something else")
+
+    [finding] = probes_module.compare(made, dest="compute2", user=QEMU)
+
+    assert "reads differently" in finding.sentence
+
+
+def test_a_directory_that_the_agent_may_not_enter_is_left_to_qemus_user(images, monkeypatch):
+    def denied(_path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("compute_agent.storage.file.Path.exists", denied)
+
+    examined = storage.DRIVERS["file"].examine(disk(images / "web1.raw"), host="compute2", probe_id="p")
+
+    assert (examined.findings, examined.probe is not None) == ((), True)

@@ -1,0 +1,84 @@
+"""On the source: whether the dest is found by its name, its libvirtd answers, and its migration ports are reached."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from common.checks import Finding
+from common.pair_checks import NAME_UNRESOLVED, PEER_IS_ANOTHER, PEER_UNREACHABLE, PORT_UNREACHABLE
+from compute_agent.checks.look import DestLook, SourceLook
+from compute_agent.errors import NetworkError
+from compute_agent.hypervisor.driver import Identity
+from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
+from compute_agent.migrate_request import TUNNELLED, connection_uri
+
+REACH_TIMEOUT_S = 5.0
+
+# libvirt.org/uri.html; of a scheme that is not here, libvirt itself is asked at once.
+_PORTS = {"tcp": 16509, "tls": 16514, "ssh": 22, "libssh": 22, "libssh2": 22}
+
+
+def check_source_name(look: DestLook) -> Iterator[Finding]:
+    """On the dest. For the way back only, so it does not stop this way."""
+    if look.source_host:
+        try:
+            look.network.resolve(look.source_host)
+        except NetworkError as error:
+            yield NAME_UNRESOLVED.warning(look.settings.host, name=look.source_host, reason=error)
+
+
+def check_peer(look: SourceLook) -> Iterator[Finding]:
+    """Of a dest that has answered: one that is silent has a finding already."""
+    host, address = look.settings.host, look.reach.connect_address
+    if look.dest is None:
+        return
+    try:
+        addresses = ", ".join(look.network.resolve(address))
+    except NetworkError as error:
+        yield NAME_UNRESOLVED.finding(host, name=address, reason=error)
+        return
+    uri = connection_uri(look.settings.live_migration, address)
+    evidence = {"peer": look.dest_host, "uri": uri, "address": addresses}
+    try:
+        _knock(look, uri)
+        found = look.hypervisor.reach(uri, timeout_s=REACH_TIMEOUT_S)
+    except (NetworkError, HypervisorUnreachableError) as error:
+        reason = str(error.fields["reason"]).rstrip(".")
+        yield PEER_UNREACHABLE.finding(host, **evidence, reason=reason)
+        return
+    if not _is_it(found, look):
+        yield PEER_IS_ANOTHER.finding(host, **evidence, found=f"{found.hostname} ({found.uuid})")
+
+
+def check_ports(look: SourceLook) -> Iterator[Finding]:
+    """The dest holds them open for us. Through libvirt's tunnel no port of its own is needed."""
+    if TUNNELLED in look.settings.live_migration.flags:
+        return
+    address = look.reach.inbound_address or look.reach.connect_address
+    first, last = look.settings.migration_ports
+    for port in look.reach.ports:
+        try:
+            look.network.connect(address, port)
+        except NetworkError as error:
+            yield PORT_UNREACHABLE.finding(
+                look.settings.host,
+                peer=look.dest_host,
+                address=address,
+                port=port,
+                reason=error,
+                port_min=first,
+                port_max=last,
+            )
+
+
+def _knock(look: SourceLook, uri: str) -> None:
+    """Raises NetworkError. libvirt would wait for the kernel's patience, some minutes, where a firewall drops."""
+    parts = urlsplit(uri)
+    port = parts.port or _PORTS.get(parts.scheme.partition("+")[2])
+    if parts.hostname and port is not None:
+        look.network.connect(parts.hostname, port)
+
+
+def _is_it(found: Identity, look: SourceLook) -> bool:
+    if look.reach.host_uuid and found.uuid:
+        return found.uuid == look.reach.host_uuid
+    return look.reach.hostname in ("", found.hostname)

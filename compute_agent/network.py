@@ -1,0 +1,112 @@
+"""What the checks ask of the host's network: names, addresses and ports, by the system's own resolver and sockets.
+
+Under eventlet the patched ones would ask DNS by themselves and know nothing of nsswitch.conf, which libvirtd goes by. So
+all of it happens in native threads, with the modules as they are without eventlet, bounded.
+"""
+
+import errno
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+from common import concurrency
+from compute_agent.errors import NetworkError
+
+RESOLVE_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 3.0
+_MARGIN_S = 2.0  # for the native thread to begin and to end
+_BACKLOG = 8
+
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """A port that is held open; nobody ever accepts on it, the kernel alone answers."""
+
+    def close(self) -> None: ...
+
+
+class Network(Protocol):
+    """See `HostNetwork`; the tests' fake is the other."""
+
+    def resolve(self, name: str) -> tuple[str, ...]:
+        """The addresses of a name or an address; raises NetworkError."""
+
+    def connect(self, address: str, port: int) -> None:
+        """Reach a port and let it go again; raises NetworkError."""
+
+    def has_address(self, address: str) -> bool:
+        """Whether a server could listen on this address here; raises NetworkError for a name that is none."""
+
+    def listen(self, port: int) -> Listener | None:
+        """Hold the port open on all addresses; None if it is taken."""
+
+
+class HostNetwork:
+    """The real one."""
+
+    def resolve(self, name: str) -> tuple[str, ...]:
+        return self._call(_addresses, name, timeout_s=RESOLVE_TIMEOUT_S)
+
+    def connect(self, address: str, port: int) -> None:
+        self._call(_connect, address, port, timeout_s=CONNECT_TIMEOUT_S + _MARGIN_S)
+
+    def has_address(self, address: str) -> bool:
+        return self._call(_has_address, address, timeout_s=RESOLVE_TIMEOUT_S)
+
+    def listen(self, port: int) -> Listener | None:
+        listener: Listener | None = _listen(port)
+        return listener
+
+    def _call(self, function: Callable[..., T], *arguments: Any, timeout_s: float) -> T:
+        try:
+            return concurrency.call_blocking(function, *arguments, timeout_s=timeout_s)
+        except concurrency.BlockingCallTimeout as error:
+            raise NetworkError(reason=f"no answer within {timeout_s:g} s") from error
+        except OSError as error:
+            raise NetworkError(reason=_reason(error)) from error
+
+
+def _addresses(name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(info[4][0]) for info in _infos(name)))
+
+
+def _infos(name: str) -> Iterable[Any]:
+    socket = concurrency.native_socket()
+    infos: Iterable[Any] = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return infos
+
+
+def _connect(address: str, port: int) -> None:
+    concurrency.native_socket().create_connection((address, port), timeout=CONNECT_TIMEOUT_S).close()
+
+
+def _has_address(address: str) -> bool:
+    socket = concurrency.native_socket()
+    for family, kind, protocol, _, place in _infos(address):
+        with socket.socket(family, kind, protocol) as server:
+            try:
+                server.bind(place)  # port 0: any
+            except OSError as error:
+                if error.errno != errno.EADDRNOTAVAIL:
+                    raise
+            else:
+                return True
+    return False
+
+
+def _listen(port: int) -> Any:
+    socket = concurrency.native_socket()
+    families = [socket.AF_INET6, socket.AF_INET] if socket.has_dualstack_ipv6() else [socket.AF_INET]
+    for family in families:
+        try:
+            return socket.create_server(
+                ("", port), family=family, backlog=_BACKLOG, dualstack_ipv6=family == socket.AF_INET6
+            )
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return None
+    return None
+
+
+def _reason(error: OSError) -> str:
+    return str(error.strerror or error).rstrip(".")

@@ -1,0 +1,160 @@
+"""Touch files as another user, in a short-lived process of that user: the one door to subprocesses.
+
+A thread cannot do it: setfsuid is the thread's on Linux, but eventlet's hub, the pool's threads and their reuse are not ours
+to give away to a user, and the file system's idea of supplementary groups would stay root's. The process runs Python
+without our code and without its site, since that user may not be able to read either.
+"""
+
+import errno
+import inspect
+import json
+import os
+import pwd
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from common import concurrency
+from common.facts import HostFacts
+from compute_agent import file_actions
+from compute_agent.errors import StorageSilentError
+
+CHILD_TIMEOUT_S = 20.0
+KILL_TIMEOUT_S = 1.0
+KILL_POLL_S = 0.01
+HANGING_MAX = 8  # processes that could not even be killed: storage has been hanging for long
+
+_hanging: list[Any] = []  # Popen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Numbers, as files carry them."""
+
+    uid: int
+    gid: int
+
+    @property
+    def is_this_process(self) -> bool:
+        return (self.uid, self.gid) == (os.geteuid(), os.getegid())
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.gid}"
+
+
+def user_of(host: HostFacts) -> User | None:
+    """Whom QEMU runs as on that host, where it is known."""
+    if host.qemu_uid is None or host.qemu_gid is None:
+        return None
+    return User(uid=host.qemu_uid, gid=host.qemu_gid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAction:
+    """`open`: for reading, with `is_writing` for writing, and change nothing. `write` and `read` a small text; `remove`."""
+
+    do: str  # open, write, read, remove
+    path: str
+    text: str = ""
+    is_writing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    text: str = ""
+    error: str = ""  # empty: it succeeded
+    code: int = 0  # errno
+
+    @property
+    def is_missing(self) -> bool:
+        return self.code == errno.ENOENT
+
+    @property
+    def is_denied(self) -> bool:
+        return self.code in (errno.EACCES, errno.EPERM)
+
+
+def do_here(actions: Sequence[FileAction]) -> tuple[Done, ...]:
+    """As this process itself; blocks, so for a native thread."""
+    return tuple(_done(file_actions.attempt(asdict(action))) for action in actions)
+
+
+def run_as(
+    user: User, actions: Sequence[FileAction], *, timeout_s: float = CHILD_TIMEOUT_S
+) -> tuple[Done, ...]:
+    """Do them one after the other as that user; from our side, never from a native thread.
+
+    Raises StorageSilentError when they do not end in time: the process may hang in the kernel, and is left to it. An agent
+    that may not become that user gets its own refusal as the error of each.
+    """
+    _reap()
+    what = ", ".join(action.path for action in actions)
+    if len(_hanging) >= HANGING_MAX:
+        raise StorageSilentError(timeout_s=timeout_s, what=what)
+    try:
+        process = _start(user)
+        question = json.dumps([asdict(action) for action in actions]).encode()
+        # Not Popen's own timeout: under eventlet it raises another class than the module shows.
+        answer, _ = concurrency.spawn(process.communicate, question).wait(timeout_s)
+        return tuple(_done(done) for done in json.loads(answer))
+    except concurrency.TaskTimeout as error:
+        _give_up(process)
+        raise StorageSilentError(timeout_s=timeout_s, what=what) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it gave no answer"
+        return tuple(Done(error=f"no process of user {user} could look: {reason}") for _ in actions)
+
+
+def _start(user: User) -> Any:
+    return subprocess.Popen(
+        [os.path.realpath(sys.executable), "-I", "-S", "-c", _program()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env={},
+        **_identity(user),
+    )
+
+
+def _done(fields: Mapping[str, Any]) -> Done:
+    return Done(text=str(fields["text"]), error=str(fields["error"]), code=int(fields["code"]))
+
+
+@cache
+def _program() -> str:
+    return inspect.getsource(file_actions)
+
+
+def _identity(user: User) -> dict[str, Any]:
+    if user.is_this_process:
+        return {}
+    return {"user": user.uid, "group": user.gid, "extra_groups": _groups(user)}
+
+
+def _groups(user: User) -> list[int]:
+    """As libvirt gives them to QEMU: those of the user's entry, if it has one."""
+    try:
+        name = pwd.getpwuid(user.uid).pw_name
+    except KeyError:
+        return [user.gid]
+    return os.getgrouplist(name, user.gid)
+
+
+def _give_up(process: Any) -> None:
+    """End it. One that hangs in the kernel ends when its file system answers, and is reaped with a later one."""
+    process.kill()
+    deadline = time.monotonic() + KILL_TIMEOUT_S
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            _hanging.append(process)
+            return
+        concurrency.sleep(KILL_POLL_S)
+
+
+def _reap() -> None:
+    _hanging[:] = [process for process in _hanging if process.poll() is None]

@@ -1,0 +1,388 @@
+"""The agents' checks that compare two hosts: each with a case in which it finds something, and one in which it does not."""
+
+from dataclasses import replace
+
+import pytest
+
+from common.checks import Severity
+from common.facts import DiskFacts
+from common.migration import DestinationFacts
+from compute_agent import checks
+from compute_agent.checks import confinement, disk_access, disk_locks, graphics, reach, users
+from compute_agent.definitions import facts_of
+from compute_agent.settings import LiveMigrationSettings
+from compute_agent.subprocesses import Done
+from tests.fakes.host import FLAGS, MIGRATION, Hosts
+
+SHARED = DiskFacts(target="vda", type="file", source="/srv/images/web1.qcow2", format="qcow2")
+OTHER_USER = 64055
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    hosts = Hosts(tmp_path)
+    hosts.add_guest()
+    yield hosts
+    hosts.stop()
+
+
+@pytest.fixture
+def network(hosts):
+    return hosts.world.network
+
+
+@pytest.fixture
+def dest(hosts):
+    """The dest's look at a guest with one disk on shared storage."""
+    hypervisor = hosts.dest.hypervisor
+    return checks.DestLook(
+        hypervisor=hypervisor,
+        network=hosts.world.network,
+        settings=hosts.dest.settings,
+        instance=hosts.uuid,
+        guest=replace(hosts.source.hypervisor.guest_facts(hosts.uuid), disks=(SHARED,)),
+        dest=hypervisor.host_facts(),
+        source=hosts.source.hypervisor.host_facts(),
+        source_host="compute1",
+    )
+
+
+@pytest.fixture
+def source(hosts):
+    """The source's look, at a dest that has answered."""
+    hypervisor, peer = hosts.source.hypervisor, hosts.dest.hypervisor
+    definition = hypervisor.definition(hosts.uuid)
+    return checks.SourceLook(
+        hypervisor=hypervisor,
+        network=hosts.world.network,
+        settings=hosts.source.settings,
+        instance=hosts.uuid,
+        guest=facts_of(definition),
+        definition=definition,
+        observed=hosts.source.core.observation.source(hosts.uuid, MIGRATION),
+        source=hypervisor.host_facts(),
+        reach=DestinationFacts(
+            connect_address="compute2",
+            host="compute2",
+            facts=peer.host_facts(),
+            hostname=peer.identity().hostname,
+            host_uuid=peer.identity().uuid,
+            ports=(49152, 49215),
+        ),
+        dest=peer.host_facts(),
+        dest_host="compute2",
+    )
+
+
+def codes(findings):
+    return [finding.code for finding in findings]
+
+
+# ---- names, libvirtd, ports
+
+
+def test_a_dest_that_cannot_resolve_the_source_is_warned_of(dest, network):
+    assert list(reach.check_source_name(dest)) == []
+
+    network.unknown.add("compute1")
+    [finding] = reach.check_source_name(dest)
+
+    assert (finding.code, finding.severity) == ("name_unresolved", Severity.WARNS)
+    assert finding.sentence == "compute2 cannot resolve the name compute1: Name or service not known."
+
+
+def test_a_source_that_cannot_resolve_the_dest_refuses(source, network):
+    assert list(reach.check_peer(source)) == []
+
+    network.unknown.add("compute2")
+    [finding] = reach.check_peer(source)
+
+    assert (finding.code, finding.severity) == ("name_unresolved", Severity.REFUSES)
+
+
+@pytest.mark.parametrize("is_firewalled", [True, False])
+def test_a_libvirtd_that_does_not_answer_refuses_with_uri_and_address(hosts, source, network, is_firewalled):
+    if is_firewalled:
+        network.closed.add(16509)
+    else:
+        hosts.dest.hypervisor.is_down = True
+
+    [finding] = reach.check_peer(source)
+
+    assert finding.code == "peer_unreachable"
+    assert finding.evidence["uri"] == "qemu+tcp://compute2/system"
+    assert finding.evidence["address"] == "192.0.2.1"
+
+
+def test_a_name_that_leads_to_another_host_is_found(source):
+    elsewhere = replace(source, reach=replace(source.reach, host_uuid="00000000-0000-4000-8000-000000000009"))
+
+    [finding] = reach.check_peer(elsewhere)
+
+    assert finding.code == "peer_is_another"
+    assert "leads compute1 to the libvirtd of compute2 (" in finding.sentence
+
+
+def test_hosts_of_one_uuid_are_told_apart_by_their_names(source):
+    by_name = replace(source.reach, host_uuid="", hostname="compute3")
+
+    assert codes(reach.check_peer(replace(source, reach=by_name))) == ["peer_is_another"]
+    assert codes(reach.check_peer(replace(source, reach=replace(by_name, hostname="")))) == []
+
+
+def test_a_dest_that_said_nothing_of_itself_is_not_reached_for(source, network):
+    assert list(reach.check_peer(replace(source, dest=None))) == []
+    assert network.reached == []
+
+
+def test_the_port_of_the_uri_is_tried_before_libvirt_is_asked(source, network):
+    settings = replace(source.settings, live_migration=LiveMigrationSettings(flags=FLAGS, scheme="tls"))
+    network.closed.add(16514)
+
+    assert codes(reach.check_peer(replace(source, settings=settings))) == ["peer_unreachable"]
+    assert network.reached == [("compute2", 16514)]
+
+
+def test_ports_that_the_dest_holds_open_must_be_reached(source, network):
+    held = [network.listen(port) for port in (49152, 49215)]
+    assert list(reach.check_ports(source)) == []
+
+    held[1].close()
+    [finding] = reach.check_ports(source)
+
+    assert finding.code == "port_unreachable"
+    assert finding.evidence["port"] == "49215"
+    assert "Open ports 49152 to 49215 of compute2 for compute1" in finding.hint
+
+
+def test_memory_goes_to_the_inbound_address(source, network):
+    inbound = replace(source.reach, inbound_address="198.51.100.2")
+
+    list(reach.check_ports(replace(source, reach=inbound)))
+
+    assert network.reached == [("198.51.100.2", 49152), ("198.51.100.2", 49215)]
+
+
+def test_a_tunnel_needs_no_ports(source):
+    flags = (*FLAGS, "VIR_MIGRATE_TUNNELLED")
+    settings = replace(source.settings, live_migration=LiveMigrationSettings(flags=flags))
+
+    assert list(reach.check_ports(replace(source, settings=settings))) == []
+
+
+# ---- users
+
+
+def test_qemus_user_must_be_the_same_where_files_are_shared(dest):
+    assert list(users.check_users(dest)) == []
+
+    other = replace(dest, source=replace(dest.source, qemu_uid=OTHER_USER))
+    [finding] = users.check_users(other)
+
+    assert (finding.code, finding.severity) == ("qemu_user_differs", Severity.REFUSES)
+    assert "QEMU runs as 64055:0 on compute1 and as 0:0 on compute2" in finding.sentence
+
+
+def test_the_agents_user_is_warned_of(dest):
+    other = replace(dest, source=replace(dest.source, service_gid=7))
+
+    [finding] = users.check_users(other)
+
+    assert (finding.code, finding.severity) == ("service_user_differs", Severity.WARNS)
+
+
+@pytest.mark.parametrize("unknown", [{"source": None}, {"disks": ()}, {"qemu_uid": None}])
+def test_users_that_are_not_known_or_share_no_file_are_no_finding(dest, unknown):
+    look = replace(dest, source=replace(dest.source, qemu_uid=OTHER_USER))
+    if "disks" in unknown:
+        look = replace(look, guest=replace(look.guest, **unknown))
+    elif "qemu_uid" in unknown:
+        look = replace(look, dest=replace(look.dest, **unknown))
+    else:
+        look = replace(look, **unknown)
+
+    assert list(users.check_users(look)) == []
+
+
+# ---- consoles
+
+
+@pytest.mark.parametrize(
+    ("graphics_of_guest", "absent", "address"),
+    [
+        ((("vnc", "198.51.100.1"),), {"127.0.0.1"}, "127.0.0.1"),  # rewritten to server_listen
+        ((("vnc", "198.51.100.1"),), {"198.51.100.1"}, None),
+        ((("spice", "compute1"),), {"127.0.0.1"}, "127.0.0.1"),
+        ((("vnc", "0.0.0.0"), ("spice", "::1"), ("vnc", "")), {"0.0.0.0", "::1", ""}, None),
+        ((("rdp", "198.51.100.1"),), {"198.51.100.1"}, "198.51.100.1"),  # kept: nobody rewrites it
+    ],
+)
+def test_a_console_must_find_the_address_that_it_would_listen_on(
+    dest, network, graphics_of_guest, absent, address
+):
+    network.absent |= absent
+    look = replace(dest, guest=replace(dest.guest, graphics=graphics_of_guest))
+
+    found = list(graphics.check_graphics(look))
+
+    assert [finding.evidence["address"] for finding in found] == ([] if address is None else [address])
+
+
+# ---- locks
+
+
+@pytest.mark.parametrize(
+    ("disk", "lock_manager", "file_system", "lock"),
+    [
+        (SHARED, "", "nfs4", "NFS 4"),
+        (SHARED, "", "fuse.glusterfs", "GlusterFS"),
+        (SHARED, "", "nfs", ""),
+        (SHARED, "", "ext4", ""),
+        (SHARED, "lockd", "ext4", "virtlockd"),
+        (replace(SHARED, type="block", source="/dev/vg0/web1"), "", "", ""),
+        (replace(SHARED, type="block", source="/dev/vg0/web1"), "sanlock", "", "sanlock"),
+        (replace(SHARED, type="network", source="rbd:pool/web1"), "", "", "rbd's exclusive lock"),
+        (replace(SHARED, type="network", source="nbd:web1"), "lockd", "", ""),
+        (replace(SHARED, type="volume", source="pool/web1"), "", "", ""),
+    ],
+)
+def test_which_lock_protects_a_disk(disk, lock_manager, file_system, lock):
+    assert disk_locks.lock_of(disk, lock_manager=lock_manager, file_system=file_system) == lock
+
+
+MOUNTS = """\
+22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+30 22 0:31 / /srv rw shared:9 - tmpfs tmpfs rw
+31 30 0:32 / /srv/my\\040images rw shared:10 - nfs4 server:/images rw,vers=4.2
+32 22 0:33 / /srv rw shared:11 - xfs /dev/vdb rw
+broken
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "file_system"),
+    [
+        ("/etc/passwd", "ext4"),
+        ("/srv", "xfs"),
+        ("/srvx/disk", "ext4"),
+        ("/srv/my images/web1.raw", "nfs4"),
+    ],
+)
+def test_the_file_system_of_a_path_is_that_of_the_mount_above_it(path, file_system):
+    assert disk_locks.file_system_of(path, MOUNTS) == file_system
+
+
+@pytest.mark.parametrize("is_required", [True, False])
+def test_a_disk_without_a_lock_warns_and_refuses_where_one_is_required(dest, is_required, monkeypatch):
+    monkeypatch.setattr(disk_locks, "file_system_of", lambda path, mounts: "ext4")
+    look = replace(dest, settings=replace(dest.settings, requires_disk_lock=is_required))
+
+    [finding] = disk_locks.check_disk_locks(look)
+
+    assert finding.code == "disk_unprotected"
+    assert finding.severity is (Severity.REFUSES if is_required else Severity.WARNS)
+    assert "it is on ext4, and lock_manager is none" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"is_readonly": True}, {"is_shareable": True}, {"device": "cdrom"}, {"source": ""}],
+)
+def test_disks_that_one_guest_does_not_write_alone_need_no_lock(dest, change, monkeypatch):
+    monkeypatch.setattr(disk_locks, "file_system_of", lambda path, mounts: "ext4")
+    guest = replace(dest.guest, disks=(replace(SHARED, **change),))
+
+    assert list(disk_locks.check_disk_locks(replace(dest, guest=guest))) == []
+
+
+def test_lock_managers_must_be_the_same(dest):
+    assert list(confinement.check_lock_manager(dest)) == []
+
+    [finding] = confinement.check_lock_manager(
+        replace(dest, source=replace(dest.source, lock_manager="lockd"))
+    )
+
+    assert (
+        finding.sentence == "Disks are locked by lockd on compute1 and by QEMU's own locks only on compute2."
+    )
+
+
+# ---- confinement, hook
+
+
+@pytest.mark.parametrize(
+    ("source_models", "dest_models", "is_found"),
+    [
+        (("apparmor", "dac"), ("dac", "apparmor"), False),
+        (("apparmor", "dac"), ("dac",), True),
+        (("dac",), ("selinux", "dac"), True),
+        ((), ("dac",), False),  # not told
+    ],
+)
+def test_security_models_must_be_the_same(dest, source_models, dest_models, is_found):
+    look = replace(
+        dest,
+        source=replace(dest.source, security_models=source_models),
+        dest=replace(dest.dest, security_models=dest_models),
+    )
+
+    assert codes(confinement.check_security_models(look)) == ["security_model_differs"] * is_found
+
+
+@pytest.mark.parametrize("mode", [None, 0o644, 0o755])
+def test_a_hook_that_is_missing_or_not_executable_is_warned_of(dest, tmp_path, mode):
+    hook = tmp_path / "hook"
+    if mode is not None:
+        hook.touch(mode=mode)
+
+    found = list(confinement.check_hook(replace(dest, settings=replace(dest.settings, hook_path=hook))))
+
+    assert codes(found) == ([] if mode == 0o755 else ["hook_missing"])
+    assert all(finding.severity is Severity.WARNS for finding in found)
+
+
+# ---- access to disks
+
+
+def with_disk(dest, path, **changes):
+    disk = replace(SHARED, source=str(path), **changes)
+    return replace(dest, guest=replace(dest.guest, disks=(disk,)))
+
+
+def test_a_disk_that_qemus_user_may_open_is_no_finding(dest, tmp_path):
+    image = tmp_path / "web1.raw"
+    image.write_text("disk")
+
+    assert list(disk_access.check_disk_access(with_disk(dest, image))) == []
+    assert image.read_text() == "disk"
+
+
+def test_a_disk_that_qemus_user_may_not_open_is_found_though_root_may(dest, monkeypatch):
+    asked = []
+
+    def run_as(user, actions, **_):
+        asked.extend((str(user), action.is_writing) for action in actions)
+        return tuple(Done(error="Permission denied", code=13) for _ in actions)
+
+    monkeypatch.setattr(disk_access, "run_as", run_as)
+    look = replace(dest, dest=replace(dest.dest, qemu_uid=OTHER_USER, qemu_gid=OTHER_USER))
+
+    [finding] = disk_access.check_disk_access(look)
+
+    assert asked == [("64055:64055", True)]
+    assert finding.sentence == (
+        "QEMU on compute2, as 64055:64055, cannot open disk vda (/srv/images/web1.qcow2): Permission denied."
+    )
+
+
+def test_a_disk_that_is_missing_is_the_storages_finding(dest, tmp_path):
+    assert list(disk_access.check_disk_access(with_disk(dest, tmp_path / "none.raw"))) == []
+
+
+@pytest.mark.parametrize("change", [{"device": "cdrom"}, {"type": "network"}, {"type": "block"}])
+def test_what_is_no_file_of_the_guests_own_is_not_opened(dest, tmp_path, change):
+    directory = tmp_path / "opening this for writing would fail"
+    directory.mkdir()
+
+    assert list(disk_access.check_disk_access(with_disk(dest, directory, **change))) == []
+    assert codes(disk_access.check_disk_access(with_disk(dest, directory))) == ["disk_not_accessible"]
