@@ -43,6 +43,10 @@ class AgentAPI:
         """Ask for a full report of the host's guests and facts."""
         self._cast(host, "request_report")
 
+    def forget_probes_later(self, host: str, check: str) -> None:
+        """`forget_probes` for an agent that does not answer: it reads this when it reads again."""
+        self._cast(host, "forget_probes", check)
+
     # ---- calls
 
     def examine_destination(

@@ -4,6 +4,7 @@ No epoch is accepted and the ledger is not written: what is answered here decide
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 from common import log
@@ -15,6 +16,7 @@ from compute_agent.observation import Observation
 
 # Whoever asked has given up by then (conductor.checking waits 20 s at most), and would not come back for the probes.
 ASKED_MAX_S = 30.0
+FORGOTTEN_MAX = 1_000  # ids, the newest
 
 
 class Asking:
@@ -32,12 +34,13 @@ class Asking:
         self._observation = observation
         self._host = host
         self._clock = clock
+        self._forgotten: deque[str] = deque(maxlen=FORGOTTEN_MAX)
 
     def examine_destination(
         self, check: str, instance: str, arguments: CheckDestArguments, *, asked_at: float
     ) -> Examination:
         """What speaks against this host; its probes stay until `forget_probes`."""
-        if self._clock() - asked_at > ASKED_MAX_S:
+        if check in self._forgotten or self._clock() - asked_at > ASKED_MAX_S:
             return Examination(findings=())
         with log.fields(instance=instance, step="check"):
             try:
@@ -45,6 +48,8 @@ class Asking:
             except LimosaError as error:
                 self._examiner.forget(check)
                 return self._failed(error)
+        if check in self._forgotten:  # meanwhile: who asked has given up
+            self._examiner.forget(check)
         return Examination(findings=examined.found.findings, dest_facts=examined.facts)
 
     def examine_source(self, instance: str, arguments: CheckSourceArguments) -> Examination:
@@ -58,6 +63,8 @@ class Asking:
         return Examination(findings=examined.found.findings)
 
     def forget_probes(self, check: str) -> None:
+        """What is asked under this id may be read after this, or be at work: an agent that hung reads all at once."""
+        self._forgotten.append(check)
         self._examiner.forget(check)
 
     def _failed(self, error: LimosaError) -> Examination:

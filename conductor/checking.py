@@ -176,6 +176,11 @@ class Checking:
     def _forget(self, dest: str, check: str) -> None:
         try:
             self._agents.forget_probes(dest, check, timeout_s=FORGET_TIMEOUT_S)
+            return
+        except LimosaError as error:
+            LOG.warning("%s has not removed its probes yet: %s", dest, error)
+        try:
+            self._agents.forget_probes_later(dest, check)
         except LimosaError as error:
             LOG.warning("%s will remove its probes by itself: %s", dest, error)
 

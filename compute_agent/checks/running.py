@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from common import concurrency
 from common.checks import CHECK_FAILED, Finding, refusing
-from common.errors import LimosaError, describe
+from common.errors import LimosaError, describe, describe_os_error
 from common.states import Result
 from compute_agent.settings import Settings
 
@@ -72,8 +72,10 @@ def _outcome_of(
 
 def failure(name: str, error: Exception, *, host: str) -> Found:
     """A check that could not be made: a finding that names it. Only a bug has a traceback, in the log."""
-    if isinstance(error, LimosaError):
-        reason = describe(error)
+    if isinstance(error, LimosaError | concurrency.BlockingCallTimeout):
+        reason = str(error)
+    elif isinstance(error, OSError):
+        reason = describe_os_error(error)
     elif isinstance(error, concurrency.TaskTimeout):
         reason = "it did not end in time"
     else:

@@ -90,7 +90,7 @@ class FakeAgent:
         self.accepted: dict[str, int] = {}  # instance -> epoch
         self.conductor = conductor
         self.findings: tuple[Finding, ...] = ()  # of whoever examines it
-        self.asked: list[str] = []  # what was examined, and with which arguments
+        self.asked: list[str] = []  # as which side it was examined
         self.told_by_dest: list[DestinationFacts] = []
         self.probes_of: set[str] = set()
         self.on_examined: Callable[[], None] = lambda: None

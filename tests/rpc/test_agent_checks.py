@@ -1,5 +1,6 @@
 """`limosa check` at the agents: what they answer to a call, and that nothing is begun and nothing left."""
 
+import time
 from uuid import uuid4
 
 import pytest
@@ -96,6 +97,42 @@ def test_a_guest_that_is_not_here_is_a_finding(site, image):
     del site.world.hosts["compute1"].domains[site.uuid]
 
     assert [finding.code for finding in examine_source(site, dest.dest_facts).findings] == ["instance_gone"]
+
+
+def test_what_is_read_after_it_was_forgotten_leaves_no_probe(site, image):
+    check = str(uuid4())
+    site.agents.forget_probes("compute2", check, timeout_s=TIMEOUT_S)
+
+    assert examine_dest(site, check, arguments(image)).dest_facts is None
+    assert probes(image) == []
+
+
+def test_what_is_forgotten_while_it_is_at_work_leaves_no_probe(site, image):
+    check, hypervisor = str(uuid4()), site.world.hosts["compute2"]
+    free_mib = hypervisor.memory_free_mib
+
+    def forgotten_meanwhile():
+        site.agents.forget_probes("compute2", check, timeout_s=TIMEOUT_S)
+        return free_mib()
+
+    hypervisor.memory_free_mib = forgotten_meanwhile
+
+    examine_dest(site, check, arguments(image))
+
+    assert probes(image) == []
+    assert site.world.network.listening == set()
+
+
+def test_an_agent_that_is_told_by_a_cast_forgets_as_well(site, image):
+    check = str(uuid4())
+    examine_dest(site, check, arguments(image))
+
+    site.agents.forget_probes_later("compute2", check)
+
+    deadline = time.monotonic() + TIMEOUT_S
+    while probes(image):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_who_wakes_up_late_writes_no_probe_for_somebody_who_has_given_up(site, image):

@@ -386,3 +386,35 @@ def test_what_is_no_file_of_the_guests_own_is_not_opened(dest, tmp_path, change)
 
     assert list(disk_access.check_disk_access(with_disk(dest, directory, **change))) == []
     assert codes(disk_access.check_disk_access(with_disk(dest, directory))) == ["disk_not_accessible"]
+
+
+# ---- what no check has met
+
+ODD = (
+    "<disk type='quantum' device='hologram'><source colour='blue'/></disk>",
+    "<disk/>",
+    "<disk type='file'><source file=''/><target/></disk>",
+    "<disk type='network' device='lun'><source protocol='gopher'/><target dev='vdx'/></disk>",
+    "<disk type='file'><source file='relative/path with \u00fcmlaut'/><target dev='vdy'/></disk>",
+    "<disk type='vhostuser'><source type='unix' path='/run/sock'/><target dev='vdz'/></disk>",
+    "<graphics/>",
+    "<graphics type='telepathy' listen='nowhere'/>",
+    "<graphics type='vnc'><listen type='socket' socket='/run/vnc'/><listen/></graphics>",
+    "<interface type='unknown'/><hostdev/><fantasy><deep a='1'>text</deep></fantasy>",
+)
+
+
+@pytest.mark.parametrize("devices", [*ODD, "".join(ODD)])
+def test_parts_of_a_domain_that_no_check_knows_break_none(hosts, dest, source, devices, caplog):
+    domain = hosts.source.hypervisor.domains[hosts.uuid]
+    domain.live_xml = domain.live_xml.replace("<memballoon", devices + "<memballoon")
+    guest = hosts.source.hypervisor.guest_facts(hosts.uuid)
+
+    on_dest = checks.run(checks.DEST_CHECKS, replace(dest, guest=guest))
+    definition = hosts.source.hypervisor.definition(hosts.uuid)
+    on_source = checks.run(
+        checks.SOURCE_CHECKS, replace(source, guest=facts_of(definition), definition=definition)
+    )
+
+    assert (on_dest.failures, on_source.failures) == ((), ())
+    assert "Traceback" not in caplog.text

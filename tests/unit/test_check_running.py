@@ -67,6 +67,16 @@ def test_a_check_that_cannot_be_made_is_named_and_hides_no_other(look):
     assert found.result is Result.ERROR, "a host that could not be looked at is no host that refuses"
 
 
+def test_what_the_system_refuses_is_told_in_its_words_and_is_no_bug(look, caplog):
+    def check_mounts(look):
+        return open("/proc/self/no-such-file")  # noqa: PTH123
+
+    [finding] = running.run([check_mounts], look).findings
+
+    assert "mounts: /proc/self/no-such-file: No such file or directory" in finding.sentence
+    assert caplog.text == ""
+
+
 def test_a_bug_in_a_check_is_a_finding_and_its_traceback_is_in_the_log(look, caplog):
     found = running.run([check_with_a_bug, check_wobble], look)
 
