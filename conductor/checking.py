@@ -44,10 +44,9 @@ HOSTS_MAX = 64  # asked in one request; each holds a thread of the bus for a mom
 FORGET_TIMEOUT_S = 5.0
 MARGIN_S = 10.0  # for the way there and back of each of the three calls
 
-# Who is known not to answer is not asked. While a guest is being moved its dest has it, and that is no news.
-_NOT_ASKED = {
-    check.code for check in (DEST_UNKNOWN, DEST_IS_SOURCE, SERVICE_DOWN, HYPERVISOR_SILENT, INSTANCE_BUSY)
-}
+_SILENT = {check.code for check in (SERVICE_DOWN, HYPERVISOR_SILENT)}
+# While a guest is being moved its dest has it, and that is no news.
+_POINTLESS = {check.code for check in (DEST_UNKNOWN, DEST_IS_SOURCE, INSTANCE_BUSY)}
 
 LOG = logging.getLogger(__name__)
 
@@ -62,8 +61,13 @@ class Case:
     arguments: CheckDestArguments
     against: Mapping[str, tuple[Finding, ...]]
 
-    def asks(self, dest: str) -> bool:
-        return not any(finding.code in _NOT_ASKED for finding in self.against[dest])
+    def is_asked(self, dest: str) -> bool:
+        """Whether anybody could say more."""
+        return not any(finding.code in _POINTLESS for finding in self.against[dest])
+
+    def answers(self, host: str, *, dest: str) -> bool:
+        """Whether this host, the dest or the source, is not known to be silent."""
+        return not any(finding.code in _SILENT and finding.host == host for finding in self.against[dest])
 
 
 class Checking:
@@ -97,7 +101,7 @@ class Checking:
             case = self._case(instance, () if dest is None else (dest,))
         except LimosaError:  # it has gone since
             return ()
-        asked = {host: found for host, found in list(case.against.items())[:HOSTS_MAX] if case.asks(host)}
+        asked = {host: found for host, found in list(case.against.items())[:HOSTS_MAX] if case.is_asked(host)}
         answers = self._ask(replace(case, against=asked)).values()
         return _added(known, (finding for findings, _ in answers for finding in findings))
 
@@ -130,36 +134,38 @@ class Checking:
 
     def _examine(self, case: Case, dest: str) -> tuple[tuple[Finding, ...], float]:
         found, started = case.against[dest], time.monotonic()
-        if case.asks(dest):
+        if case.is_asked(dest):
             check = str(uuid.uuid4())
             try:
                 found += _added(found, self._examine_both(case, dest, check))
             finally:
-                self._forget(dest, check)
+                if case.answers(dest, dest=dest):
+                    self._forget(dest, check)
         return found, time.monotonic() - started
 
     def _examine_both(self, case: Case, dest: str, check: str) -> tuple[Finding, ...]:
-        on_dest = self._answer(
-            dest,
-            "examine_destination",
-            lambda: self._agents.examine_destination(
-                dest, check, case.instance, case.arguments, timeout_s=self._timeout_s
-            ),
-        )
+        on_dest = on_source = Examination(findings=())
+        if case.answers(dest, dest=dest):
+            on_dest = self._answer(
+                dest,
+                "examine_destination",
+                lambda: self._agents.examine_destination(
+                    dest, check, case.instance, case.arguments, timeout_s=self._timeout_s
+                ),
+            )
         # A dest that could not be looked at has seen no disk either: those are not held against it a second time.
         facts = on_dest.dest_facts or DestinationFacts(
             connect_address=dest, host=dest, examined=case.arguments.disks
         )
-        on_source = self._answer(
-            case.source,
-            "examine_source",
-            lambda: self._agents.examine_source(
+        if case.answers(case.source, dest=dest):
+            told = CheckSourceArguments(dest_facts=facts)
+            on_source = self._answer(
                 case.source,
-                case.instance,
-                CheckSourceArguments(dest_facts=facts),
-                timeout_s=self._timeout_s,
-            ),
-        )
+                "examine_source",
+                lambda: self._agents.examine_source(
+                    case.source, case.instance, told, timeout_s=self._timeout_s
+                ),
+            )
         return on_dest.findings + on_source.findings
 
     def _answer(self, host: str, what: str, ask: Callable[[], Examination]) -> Examination:

@@ -309,9 +309,12 @@ def test_a_silent_libvirtd_is_a_finding(lab: Lab) -> None:
 def test_a_refused_migration_tells_what_dest_and_source_have_against_it(lab: Lab) -> None:
     other = "<domain type='qemu'><name>checked</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>"
     lab.host("compute2").run(["virsh", "-q", "define", "/dev/stdin"], input_text=other)
+    uuid = lab.virsh(
+        "compute1", "domuuid", NAME
+    )  # as soon as the other one is reported, the name is ambiguous
     try:
         with firewalled(lab, "compute2", "16509"):
-            done = lab.limosa("live-migration", NAME, "compute2", check=False)
+            done = lab.limosa("live-migration", uuid, "compute2", check=False)
     finally:
         lab.virsh("compute2", "undefine", NAME)
 

@@ -54,11 +54,13 @@ def test_an_unknown_instance(lab: Lab, boot_id: str) -> None:
 
 
 def test_a_dest_that_knows_a_domain_of_that_name(lab: Lab, boot_id: str) -> None:
-    lab.virsh("compute1", "dumpxml", NAME)
+    uuid = lab.virsh(
+        "compute1", "domuuid", NAME
+    )  # as soon as the other one is reported, the name is ambiguous
     other = "<domain type='qemu'><name>stays</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>"
     lab.host("compute2").run(["virsh", "-q", "define", "/dev/stdin"], input_text=other)
     try:
-        assert_refused(ask(lab, NAME, "compute2"), "already knows a domain", "virsh undefine")
+        assert_refused(ask(lab, uuid, "compute2"), "already knows a domain", "virsh undefine")
     finally:
         lab.virsh("compute2", "undefine", NAME)
     observer.wait_until(

@@ -9,6 +9,7 @@ from common.checks import CHECK_FAILED, CHECK_TIMED_OUT, DOMAIN_EXISTS, INSTANCE
 from common.errors import InstanceNotFoundError, InvalidRequestError, RefusedError
 from common.states import CheckResult, PowerState, Verb
 from common.views import CheckRequest
+from conductor.db.models import Host
 from tests.fakes.agent import guest_facts
 from tests.fakes.cluster import GUEST, WAIT_S, Cluster
 
@@ -128,6 +129,21 @@ def test_a_guest_that_is_being_moved_is_busy_and_no_agent_is_asked(cluster):
 
     assert [codes(view) for view in views] == [[INSTANCE_BUSY.code]] * 2
     assert cluster.dest.asked == []
+
+
+@pytest.mark.parametrize(
+    ("silent", "asked"), [("compute2", {"compute1": ["source"]}), ("compute1", {"compute2": ["destination"]})]
+)
+def test_a_host_that_is_down_is_shown_so_and_the_other_side_is_asked_all_the_same(cluster, silent, asked):
+    cluster.conductor.database.transact(
+        lambda session: setattr(session.get_one(Host, silent), "heard_at_ms", 0)
+    )
+    cluster.source.findings = (GONE,)
+
+    [view] = check(cluster, "compute2")
+
+    assert codes(view) == ["service_down"] + ["instance_gone"] * ("compute1" in asked)
+    assert {agent.host: agent.asked for agent in cluster.agents.values() if agent.asked} == asked
 
 
 # ---- refusals of live-migration
