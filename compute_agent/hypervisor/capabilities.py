@@ -5,20 +5,11 @@ The format: libvirt.org/formatcaps.html. Whatever is missing there is empty here
 
 from dataclasses import dataclass
 
+from compute_agent.hypervisor.looks import Offer
 from compute_agent.hypervisor.xml_text import Element, XmlText
 
 UNKNOWN_CPU_MODEL = "unknown"
 _DAC = "dac"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """One way to run guests here: an architecture with a domain type, and its machine types as libvirt sorts them."""
-
-    arch: str
-    domain_type: str  # kvm, qemu
-    emulator: str
-    machines: tuple[str, ...]  # names and aliases (pc-i440fx-7.2, pc)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

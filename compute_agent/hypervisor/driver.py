@@ -12,6 +12,7 @@ from typing import Protocol
 
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
+from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 
 
 class DomainState(StrEnum):
@@ -65,7 +66,23 @@ class JobKind(StrEnum):
     NONE = "none"
     OUTGOING = "outgoing"  # it migrates away
     INCOMING = "incoming"  # it arrives: from Prepare until Finish has ended
-    OTHER = "other"  # save, dump, snapshot, backup
+    OTHER = "other"  # save, dump, snapshot, backup: `JobOperation` says which
+
+
+class JobOperation(StrEnum):
+    """What the job does (virDomainJobOperation)."""
+
+    UNKNOWN = "unknown"  # also: there is none
+    START = "start"
+    SAVE = "save"
+    RESTORE = "restore"
+    MIGRATION_IN = "incoming migration"
+    MIGRATION_OUT = "outgoing migration"
+    SNAPSHOT = "snapshot"
+    SNAPSHOT_REVERT = "snapshot revert"
+    DUMP = "dump"
+    BACKUP = "backup"
+    SNAPSHOT_DELETE = "snapshot delete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +95,7 @@ class DomainSnapshot:
     state: DomainState = DomainState.NOSTATE
     reason: Reason = Reason.OTHER
     job: JobKind = JobKind.NONE
+    operation: JobOperation = JobOperation.UNKNOWN
     name: str = ""
     has_answered: bool = (
         False  # its QEMU answered on the monitor; never for an incoming half, whose job bars us
@@ -219,7 +237,27 @@ class Hypervisor(Protocol):
     def migration_mark(self, uuid: str) -> str | None:
         """The id of the migration that brought this domain here, while its live XML carries our mark."""
 
+    # ---- what a guest from elsewhere would meet here
+
+    def offers(self) -> tuple[Offer, ...]:
+        """The architectures, domain types and machine types of this host."""
+
+    def machine_fit(self, guest: GuestFacts) -> MachineFit:
+        """Whether the guest's emulator, domain type and machine type exist here."""
+
+    def compare_cpu(self, guest: GuestFacts) -> CpuComparison:
+        """Its CPU with what this hypervisor can offer such a guest; for a guest whose `machine_fit` fits.
+
+        Says nothing of `host-passthrough` and `maximum`, which libvirt takes anywhere.
+        """
+
+    def resources(self) -> HostResources:
+        """Networks, nwfilters and secrets that are defined here."""
+
     # ---- looking
+
+    def obstacles(self, uuid: str) -> Obstacles:
+        """What of the guest would be lost by moving it, or bars it. Raises DomainNotFoundError."""
 
     def observe(self, uuid: str) -> DomainSnapshot:
         """Look at a domain after a round trip to its QEMU. Raises HypervisorUnreachableError if any part is silent."""

@@ -10,7 +10,15 @@ import libvirt
 from common.facts import GuestFacts
 from common.states import PowerState
 from compute_agent.hypervisor import domain_xml, guest_xml, job
-from compute_agent.hypervisor.driver import ABSENT, Definition, DomainSnapshot, DomainState, JobKind, Reason
+from compute_agent.hypervisor.driver import (
+    ABSENT,
+    Definition,
+    DomainSnapshot,
+    DomainState,
+    JobKind,
+    JobOperation,
+    Reason,
+)
 
 _STATES = (
     DomainState.NOSTATE, DomainState.RUNNING, DomainState.BLOCKED, DomainState.PAUSED,
@@ -75,7 +83,8 @@ def snapshot(connection: Any, uuid: str) -> DomainSnapshot:
     try:
         has_answered = bool(domain.isActive()) and _has_answered(connection, domain)
         # Asking for the job of a domain whose monitor is taken would wait for libvirt's 30 s: look again instead.
-        kind = JobKind.OTHER if not has_answered and _is_occupied(domain) else job.job_kind(domain)
+        is_barred = not has_answered and is_occupied(domain)
+        kind, operation = (JobKind.OTHER, JobOperation.UNKNOWN) if is_barred else job.job_of(domain)
         state, reason = state_of(domain)
         return DomainSnapshot(
             exists=True,
@@ -84,12 +93,27 @@ def snapshot(connection: Any, uuid: str) -> DomainSnapshot:
             state=state,
             reason=reason,
             job=kind,
+            operation=operation,
             name=domain.name(),
             has_answered=has_answered,
         )
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # it went while we looked
             return ABSENT
+        raise
+
+
+def is_occupied(domain: Any) -> bool:
+    """Whether somebody is waiting for its QEMU right now, outside of any long job. Never waits itself."""
+    if not domain.isActive():
+        return False
+    try:
+        return bool(
+            domain.controlInfo()[0] in (libvirt.VIR_DOMAIN_CONTROL_OCCUPIED, libvirt.VIR_DOMAIN_CONTROL_ERROR)
+        )
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID:  # it ended in between
+            return False
         raise
 
 
@@ -182,20 +206,6 @@ def _has_answered(connection: Any, domain: Any) -> bool:
         libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT,
     )
     return any(_PROOF_KEY in figures for _, figures in records)
-
-
-def _is_occupied(domain: Any) -> bool:
-    """Whether somebody is waiting for its QEMU right now, outside of any long job. Never waits itself."""
-    if not domain.isActive():
-        return False
-    try:
-        return bool(
-            domain.controlInfo()[0] in (libvirt.VIR_DOMAIN_CONTROL_OCCUPIED, libvirt.VIR_DOMAIN_CONTROL_ERROR)
-        )
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID:  # it ended in between
-            return False
-        raise
 
 
 def _is_incoming_half(domain: Any, xml: str) -> bool:

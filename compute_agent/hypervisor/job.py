@@ -6,12 +6,21 @@ from typing import Any
 import libvirt
 
 from common.migration import JobStatistics
-from compute_agent.hypervisor.driver import JobKind
+from compute_agent.hypervisor.driver import JobKind, JobOperation
 
 _NO_FIGURES = (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED)  # off; incoming
 
 
-def job_kind(domain: Any) -> JobKind:
+# By libvirt's numbers, virDomainJobOperation (libvirt-domain.h of 9.0).
+_OPERATIONS = (
+    JobOperation.UNKNOWN, JobOperation.START, JobOperation.SAVE, JobOperation.RESTORE, JobOperation.MIGRATION_IN,
+    JobOperation.MIGRATION_OUT, JobOperation.SNAPSHOT, JobOperation.SNAPSHOT_REVERT, JobOperation.DUMP,
+    JobOperation.BACKUP, JobOperation.SNAPSHOT_DELETE,
+)  # fmt: skip
+_KINDS = {JobOperation.MIGRATION_OUT: JobKind.OUTGOING, JobOperation.MIGRATION_IN: JobKind.INCOMING}
+
+
+def job_of(domain: Any) -> tuple[JobKind, JobOperation]:
     """What libvirt is doing to the domain. On a source this is a round trip to its QEMU.
 
     libvirt refuses the figures of an incoming job at once, without waiting for the job's lock: OPERATION_UNSUPPORTED.
@@ -20,23 +29,28 @@ def job_kind(domain: Any) -> JobKind:
         statistics = domain.jobStats()
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_OPERATION_UNSUPPORTED:
-            return JobKind.INCOMING
+            return JobKind.INCOMING, JobOperation.MIGRATION_IN
         if error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID:  # it is off
-            return JobKind.NONE
+            return JobKind.NONE, JobOperation.UNKNOWN
         raise
-    return kind_of(statistics)
+    return kind_of(statistics), operation_of(statistics)
+
+
+def job_kind(domain: Any) -> JobKind:
+    """The same, where it does not matter which of the others it is."""
+    kind, _ = job_of(domain)
+    return kind
+
+
+def operation_of(statistics: Mapping[str, Any]) -> JobOperation:
+    number = statistics.get("operation", 0)
+    return _OPERATIONS[number] if 0 <= number < len(_OPERATIONS) else JobOperation.UNKNOWN
 
 
 def kind_of(statistics: Mapping[str, Any]) -> JobKind:
     if statistics.get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE:
         return JobKind.NONE
-    match statistics.get("operation"):
-        case libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
-            return JobKind.OUTGOING
-        case libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
-            return JobKind.INCOMING
-        case _:
-            return JobKind.OTHER
+    return _KINDS.get(operation_of(statistics), JobKind.OTHER)
 
 
 def job_statistics(domain: Any) -> JobStatistics | None:

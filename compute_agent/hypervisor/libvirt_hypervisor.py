@@ -11,7 +11,7 @@ import libvirt
 from common import concurrency
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
-from compute_agent.hypervisor import capabilities, domain_xml, guest, job
+from compute_agent.hypervisor import capabilities, domain_xml, guest, job, obstacles, suitability
 from compute_agent.hypervisor.classify import is_settling
 from compute_agent.hypervisor.connection import Connection
 from compute_agent.hypervisor.control import ControlConnection
@@ -32,10 +32,12 @@ from compute_agent.hypervisor.libvirt_errors import (
     HypervisorUnreachableError,
     JobAbsentError,
 )
+from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 from compute_agent.hypervisor.migration_call import LibvirtMigrationCall
 from compute_agent.hypervisor.xml_text import XmlText
 
-LIST_TIMEOUT_S = 30.0  # some ms a guest, and the first look at libvirt's capabilities may take seconds
+# Some ms a guest; and for the first look at its capabilities libvirt starts each QEMU binary, which may take seconds.
+LIST_TIMEOUT_S = 30.0
 # Of a call that changes something. Longer than any lasts, so that none goes on beside the command after its own (rule 8c):
 # libvirt waits 30 s for a job, and keepalive ends the connection to a libvirtd that hangs.
 CHANGE_TIMEOUT_S = 60.0
@@ -114,7 +116,31 @@ class LibvirtHypervisor:
     def migration_mark(self, uuid: str) -> str | None:
         return self._if_domain(uuid, lambda domain: domain_xml.migration_mark(domain.XMLDesc(0)))
 
+    # ---- what a guest from elsewhere would meet here
+
+    def offers(self) -> tuple[Offer, ...]:
+        return self._control.call(suitability.offers, timeout_s=LIST_TIMEOUT_S)
+
+    def machine_fit(self, guest: GuestFacts) -> MachineFit:
+        fit = partial(suitability.machine_fit, guest=guest)
+        return self._control.call(fit, timeout_s=LIST_TIMEOUT_S)
+
+    def compare_cpu(self, guest: GuestFacts) -> CpuComparison:
+        comparison = partial(suitability.compare_cpu, guest=guest)
+        return self._control.call(comparison, timeout_s=LIST_TIMEOUT_S)
+
+    def resources(self) -> HostResources:
+        return self._control.call(suitability.resources)
+
     # ---- looking
+
+    def obstacles(self, uuid: str) -> Obstacles:
+        for _ in range(OBSERVE_LOOKS_MAX):
+            found = self._with_domain(uuid, obstacles.obstacles)
+            if found is not None:
+                return found
+            concurrency.sleep(OBSERVE_PAUSE_S)
+        raise HypervisorUnreachableError(uri=self._uri, reason=f"QEMU of {uuid} is busy or silent")
 
     def observe(self, uuid: str) -> DomainSnapshot:
         snapshot = self._look(uuid)

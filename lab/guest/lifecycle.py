@@ -16,6 +16,8 @@ from lab.paths import LOCAL_DIRECTORY, SHARED_DIRECTORY, LabPaths
 BOOT_TIMEOUT_S = 90.0
 LOCAL_DISK_MIB = 16
 DEFAULT_MEMORY_MIB = 96
+# What libvirt would keep a definition for.
+_UNDEFINE_ALL = ("--managed-save", "--snapshots-metadata", "--checkpoints-metadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ def create(
 def delete(name: str, *, hosts: Iterable[Namespaces], paths: LabPaths) -> None:
     """Remove a guest from every host, running or not, and its disks and logs."""
     for host in hosts:
-        for verb in (["destroy", name], ["undefine", name]):
+        for verb in (["destroy", name], ["undefine", name, *_UNDEFINE_ALL]):
             host.run(["virsh", "-q", "-c", "qemu:///system", *verb], check=False)
         for directory in (LOCAL_DIRECTORY, domain.serial_log(name).parent):
             _remove(paths.host(host.name) / directory.relative_to("/"), name)

@@ -7,6 +7,7 @@ import pytest
 
 from lab.lab import Lab
 from tests.contract.hypervisor_sites import FakeSite, LabSite, Site
+from tests.contract.predicaments import FakePredicaments, LabPredicaments, Predicaments
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,19 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         yield site
     finally:
         site.close()
+
+
+@pytest.fixture
+def predicaments(site: Site) -> Iterator[Predicaments]:
+    """What may stand in the way of a guest, to be brought about on the site."""
+    predicaments: Predicaments
+    if isinstance(site, FakeSite):
+        predicaments = FakePredicaments(site)
+    else:
+        assert isinstance(site, LabSite)
+        predicaments = LabPredicaments(site)
+    yield predicaments
+    predicaments.end()
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ class LabSite:
     slow_bandwidth_mib_s = SLOW_MIB_S
 
     def __init__(self, lab: Lab) -> None:
-        self._lab = lab
+        self.lab = lab
         self.dest_uri = self._uri(DEST)  # this process is in no host's network
         self.source: LibvirtHypervisor = self._connect(SOURCE)
         self.dest: LibvirtHypervisor = self._connect(DEST)
@@ -157,40 +157,40 @@ class LabSite:
         shutil.rmtree(lab.paths.top, ignore_errors=True)
 
     def add_guest(self, xml: str, *, is_persistent: bool = True, is_running: bool = True) -> str:
-        file = self._lab.paths.host(SOURCE) / "var/lib/limosa/guest.xml"
+        file = self.lab.paths.host(SOURCE) / "var/lib/limosa/guest.xml"
         file.write_text(xml)
-        self._lab.virsh(SOURCE, "define" if is_persistent else "create", "/var/lib/limosa/guest.xml")
+        self.lab.virsh(SOURCE, "define" if is_persistent else "create", "/var/lib/limosa/guest.xml")
         name = xml.partition("<name>")[2].partition("</name>")[0]
         if is_persistent and is_running:
-            self._lab.virsh(SOURCE, "start", name)
-        return self._lab.virsh(SOURCE, "domuuid", name)
+            self.lab.virsh(SOURCE, "start", name)
+        return self.lab.virsh(SOURCE, "domuuid", name)
 
     def add_slow_guest(self) -> str:
-        self._lab.guest_create("slow", SOURCE)
-        return self._lab.virsh(SOURCE, "domuuid", "slow")
+        self.lab.guest_create("slow", SOURCE)
+        return self.lab.virsh(SOURCE, "domuuid", "slow")
 
     def let_go(self, uuid: str) -> None:
         """It ends by itself."""
 
     def suspend(self, uuid: str) -> None:
-        self._lab.virsh(SOURCE, "suspend", uuid)
+        self.lab.virsh(SOURCE, "suspend", uuid)
 
     def set_permit(self, migration: str, *, is_given: bool) -> None:
-        permit = self._lab.paths.host(DEST) / "var/lib/limosa/permits" / migration
+        permit = self.lab.paths.host(DEST) / "var/lib/limosa/permits" / migration
         permit.parent.mkdir(exist_ok=True)
         permit.touch() if is_given else permit.unlink(missing_ok=True)
 
     def kill_libvirtd(self) -> None:
-        self._lab.kill(Victim.LIBVIRTD, host_name=SOURCE)
+        self.lab.kill(Victim.LIBVIRTD, host_name=SOURCE)
 
     def start_libvirtd(self) -> None:
-        self._lab.start(Victim.LIBVIRTD, host_name=SOURCE)
+        self.lab.start(Victim.LIBVIRTD, host_name=SOURCE)
 
     def hang_libvirtd(self) -> None:
-        os.kill(self._lab.process(Victim.LIBVIRTD, host_name=SOURCE), signal.SIGSTOP)
+        os.kill(self.lab.process(Victim.LIBVIRTD, host_name=SOURCE), signal.SIGSTOP)
 
     def wake_libvirtd(self) -> None:
-        os.kill(self._lab.process(Victim.LIBVIRTD, host_name=SOURCE), signal.SIGCONT)
+        os.kill(self.lab.process(Victim.LIBVIRTD, host_name=SOURCE), signal.SIGCONT)
 
     def hang_qemu(self, uuid: str) -> None:
         os.kill(self._qemu(uuid), signal.SIGSTOP)
@@ -201,11 +201,11 @@ class LabSite:
     def close(self) -> None:
         self.source.stop()
         self.dest.stop()
-        for place in self._lab.guest_places():
-            self._lab.guest_delete(place.name)
+        for place in self.lab.guest_places():
+            self.lab.guest_delete(place.name)
 
     def _connect(self, host: str) -> LibvirtHypervisor:
-        root = Path(f"/proc/{self._lab.host(host).init.pid}/root")
+        root = Path(f"/proc/{self.lab.host(host).init.pid}/root")
         files = HostFiles(
             qemu_conf=root / "etc/libvirt/qemu.conf", instances_path=root / "var/lib/libvirt/images"
         )
@@ -213,12 +213,12 @@ class LabSite:
         return LibvirtHypervisor(uri, timeout_s=CALL_TIMEOUT_S, files=files)
 
     def _uri(self, host: str) -> str:
-        socket = f"/proc/{self._lab.host(host).init.pid}/root/run/libvirt/libvirt-sock"
+        socket = f"/proc/{self.lab.host(host).init.pid}/root/run/libvirt/libvirt-sock"
         return f"qemu+unix:///system?socket={socket}"
 
     def _qemu(self, uuid: str) -> int:
-        name = self._lab.virsh(SOURCE, "domname", uuid)
-        return self._lab.process(Victim.QEMU, host_name=SOURCE, guest=name)
+        name = self.lab.virsh(SOURCE, "domname", uuid)
+        return self.lab.process(Victim.QEMU, host_name=SOURCE, guest=name)
 
 
 def prepared(site: Site, uuid: str, migration: str, *, bandwidth_mib_s: int = 0) -> MigrationCall:

@@ -12,8 +12,7 @@ import libvirt
 
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
-from common.states import PowerState
-from compute_agent.hypervisor import domain_xml, guest_xml
+from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import (
     ABSENT,
     Definition,
@@ -35,18 +34,12 @@ from compute_agent.hypervisor.libvirt_errors import (
     HypervisorUnreachableError,
     JobAbsentError,
 )
+from compute_agent.hypervisor.looks import Obstacles
 from compute_agent.hypervisor.xml_text import XmlText
-from tests.fakes.domain import FakeDomain
+from tests.fakes.domain import HOST_FACTS, FakeDomain
 from tests.fakes.network import FakeNetwork
+from tests.fakes.suitability import FakeSuitability
 from tests.fakes.transfer import STATISTICS, End, Transfer, operation_error
-
-_POWER_STATES = {
-    DomainState.RUNNING: PowerState.RUNNING,
-    DomainState.PAUSED: PowerState.PAUSED,
-    DomainState.SHUTOFF: PowerState.SHUTOFF,
-    DomainState.CRASHED: PowerState.CRASHED,
-    DomainState.PMSUSPENDED: PowerState.SUSPENDED,
-}
 
 
 class FakeWorld:
@@ -91,10 +84,11 @@ class FakeMigrationCall:
         self.is_over = True
 
 
-class FakeHypervisor:
+class FakeHypervisor(FakeSuitability):
     """One host. `calls` are the migrations that were issued here; `has_permit` stands for the host's hook."""
 
     def __init__(self, world: FakeWorld, name: str) -> None:
+        super().__init__(self.require_up)
         self.world = world
         self.name = name
         self.domains: dict[str, FakeDomain] = {}
@@ -103,23 +97,7 @@ class FakeHypervisor:
         self.is_down = False
         self.age_s = 0.0
         self._callbacks: list[EventCallback] = []
-        self._facts = HostFacts(
-            hypervisor_type="QEMU",
-            hypervisor_version=7_002_000,
-            libvirt_version=9_000_000,
-            cpu_model="qemu64",
-            cpu_arch="x86_64",
-            vcpus_total=4,
-            memory_total_mib=8192,
-            host_cpu_xml="<cpu><arch>x86_64</arch><model>qemu64</model><vendor>AMD</vendor></cpu>",
-            qemu_uid=0,
-            qemu_gid=0,
-            service_uid=0,
-            service_gid=0,
-            security_models=("none", "dac"),
-            disk_total_gib=100,
-            disk_free_gib=50,
-        )
+        self._facts = HOST_FACTS
 
     # ---- what tests do to it
 
@@ -214,13 +192,13 @@ class FakeHypervisor:
 
     def list_guests(self) -> tuple[GuestFacts, ...]:
         self.require_up()
-        return tuple(_facts(domain) for domain in tuple(self.domains.values()) if not domain.is_incoming)
+        return tuple(domain.facts() for domain in tuple(self.domains.values()) if not domain.is_incoming)
 
     def guest_facts(self, uuid: str) -> GuestFacts:
         domain = self._domain(uuid)
         if domain.is_incoming:
             raise DomainNotFoundError(uuid=uuid)
-        return _facts(domain)
+        return domain.facts()
 
     def find_by_name(self, name: str) -> str | None:
         self.require_up()
@@ -241,6 +219,9 @@ class FakeHypervisor:
         domain = self._domain_or_none(uuid)
         return domain_xml.migration_mark(domain.live_xml) if domain is not None and domain.live_xml else None
 
+    def obstacles(self, uuid: str) -> Obstacles:
+        return self._domain(uuid).obstacles
+
     def has_run(self, uuid: str) -> bool:
         return self.active_domain(uuid).has_run
 
@@ -258,6 +239,7 @@ class FakeHypervisor:
             state=domain.state,
             reason=domain.reason,
             job=domain.job,
+            operation=domain.operation_now,
             name=domain.name,
             has_answered=is_active and domain.job is not JobKind.INCOMING,
         )
@@ -364,12 +346,3 @@ class FakeHypervisor:
     def _tell(self, event: HypervisorEvent) -> None:
         for callback in tuple(self._callbacks):
             callback(event)
-
-
-def _facts(domain: FakeDomain) -> GuestFacts:
-    return guest_xml.guest_facts(
-        domain.live_xml or domain.inactive_xml or "",
-        power_state=_POWER_STATES.get(domain.state, PowerState.UNKNOWN),
-        is_persistent=domain.inactive_xml is not None,
-        has_autostart=domain.has_autostart,
-    )

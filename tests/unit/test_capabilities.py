@@ -3,7 +3,7 @@
 import pytest
 
 from compute_agent.hypervisor import capabilities
-from compute_agent.hypervisor.capabilities import Offer
+from compute_agent.hypervisor.looks import Offer
 
 CPU = """<cpu>
       <arch>x86_64</arch>
