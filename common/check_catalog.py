@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Final
 
-from common import checks, host_checks, pair_checks
+from common import checks, guest_checks, host_checks, obstacle_checks, pair_checks
 from common.checks import Check, Severity
 
-MODULES: Final[tuple[ModuleType, ...]] = (checks, host_checks, pair_checks)
+MODULES: Final[tuple[ModuleType, ...]] = (checks, host_checks, guest_checks, pair_checks, obstacle_checks)
 """Where checks are declared, in the order of the page."""
 
 _INTRODUCTION = """\

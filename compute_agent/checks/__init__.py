@@ -8,14 +8,19 @@ something to be found out: `compute_agent.examiner` does it beside these.
 from typing import Final
 
 from compute_agent.checks.confinement import check_hook, check_lock_manager, check_security_models
+from compute_agent.checks.cpu import check_cpu
 from compute_agent.checks.disk_access import check_disk_access
 from compute_agent.checks.disk_locks import check_disk_locks
 from compute_agent.checks.graphics import check_graphics
+from compute_agent.checks.jobs import check_jobs
 from compute_agent.checks.look import DestLook, SourceLook
+from compute_agent.checks.machine import check_machine
 from compute_agent.checks.memory import check_memory
 from compute_agent.checks.movable import check_movable
 from compute_agent.checks.names import check_names
+from compute_agent.checks.obstacles import check_obstacles
 from compute_agent.checks.reach import check_peer, check_ports, check_source_name
+from compute_agent.checks.resources import check_resources
 from compute_agent.checks.running import Check, Found, run
 from compute_agent.checks.storage import check_storage
 from compute_agent.checks.users import check_users
@@ -33,10 +38,15 @@ DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_security_models,
     check_source_name,
     check_hook,
+    check_machine,
+    check_cpu,
+    check_resources,
 )
 
 SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_movable,
+    check_jobs,
+    check_obstacles,
     check_storage,
     check_peer,
     check_ports,

@@ -1,4 +1,4 @@
-"""On the source: whether the guest is in a state in which it can be moved, and nobody else works on it."""
+"""On the source: whether the guest is in a state in which it can be moved."""
 
 from collections.abc import Iterator
 
@@ -13,9 +13,8 @@ _MOVABLE = (SourceSeen.RUNNING, SourceSeen.PAUSED_OTHER)
 def check_movable(look: SourceLook) -> Iterator[Finding]:
     host, name, observed = look.settings.host, look.guest.name or look.instance, look.observed
     if observed.snapshot.job is not JobKind.NONE:
-        reason = f"libvirt works on {name} (job: {observed.snapshot.job})"
-        yield CHECK_FAILED.finding(host, reason=reason)
-    elif observed.is_call_in_flight:
+        return  # `jobs` tells of it, and while it lasts the state is the job's
+    if observed.is_call_in_flight:
         # Of a call whose end nobody saw, and of every guest after the ledger was lost.
         drain = f"libvirt has answered for {look.settings.call_drain_s:.0f} s without a break"
         reason = f"an earlier migration of {name} may still begin, until {drain}"

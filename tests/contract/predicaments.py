@@ -11,7 +11,7 @@ from common import concurrency
 from compute_agent.hypervisor.driver import JobKind, JobOperation
 from compute_agent.hypervisor.looks import BlockJob, BlockJobKind
 from lab.errors import LabError
-from tests.contract.hypervisor_sites import DEST, SOURCE, FakeSite, LabSite, wait_until
+from tests.contract.hypervisor_sites import DEST, SOURCE, WAIT_TIMEOUT_S, FakeSite, LabSite, wait_until
 from tests.fakes.domain import FakeDomain, guest_xml
 
 DISK_MIB = 16
@@ -44,14 +44,22 @@ class Predicaments(Protocol):
     def begin_dump(self, uuid: str) -> None:
         """Until `end`."""
 
+    def begin_save(self, uuid: str) -> None:
+        """Until `end`."""
+
+    def begin_migration(self, uuid: str) -> None:
+        """By hand, of a site's slow guest; it is broken off at `end`."""
+
     def keep_managed_save(self, uuid: str) -> None:
         """As libvirt finds it at its start: its image beside a guest that runs."""
 
     def add_network(self, name: str, *, is_active: bool) -> None: ...
 
+    def start_network(self, name: str) -> None: ...
+
     def add_nwfilter(self, name: str) -> None: ...
 
-    def add_secret(self, usage: str) -> str:
+    def add_secret(self, usage: str, *, uuid: str = "") -> str:
         """Its uuid."""
 
     def end(self) -> None: ...
@@ -84,6 +92,12 @@ class FakePredicaments:
     def begin_dump(self, uuid: str) -> None:
         self._set_job(uuid, JobOperation.DUMP)
 
+    def begin_save(self, uuid: str) -> None:
+        self._set_job(uuid, JobOperation.SAVE)
+
+    def begin_migration(self, uuid: str) -> None:
+        self._domain(uuid).job = JobKind.OUTGOING
+
     def keep_managed_save(self, uuid: str) -> None:
         domain = self._domain(uuid)
         domain.obstacles = replace(domain.obstacles, has_managed_save=True)
@@ -91,11 +105,14 @@ class FakePredicaments:
     def add_network(self, name: str, *, is_active: bool) -> None:
         self._site.dest.networks[name] = is_active
 
+    def start_network(self, name: str) -> None:
+        self._site.dest.networks[name] = True
+
     def add_nwfilter(self, name: str) -> None:
         self._site.dest.nwfilters.append(name)
 
-    def add_secret(self, usage: str) -> str:
-        uuid = str(uuid4())
+    def add_secret(self, usage: str, *, uuid: str = "") -> str:
+        uuid = uuid or str(uuid4())
         self._site.dest.secrets[uuid] = usage
         return uuid
 
@@ -123,7 +140,9 @@ class LabPredicaments:
         self._directory = self._lab.paths.host(SOURCE) / HERE.relative_to("/")
         self._made: list[tuple[str, str]] = []  # virsh's verbs that remove it, and its name
         self._files: list[Path] = []
-        self._dump: int | None = None
+        self._pipe: int | None = None  # kept open, so that a writer into it waits instead of failing
+        self._migrating = ""
+        self._spawned: list[concurrency.Task[None]] = []
 
     def add_guest(self, name: str) -> str:
         path = HERE / f"{name}.qcow2"
@@ -160,17 +179,16 @@ class LabPredicaments:
         self._virsh("backup-begin", uuid, str(HERE / "backup.xml"))
 
     def begin_dump(self, uuid: str) -> None:
-        """Into a pipe that nobody reads."""
-        pipe = self._file("dump")
-        os.mkfifo(self._directory / pipe.name)
-        self._dump = os.open(self._directory / pipe.name, os.O_RDWR)
+        self._write_into_pipe(uuid, "dump", "--live", operation="Dump")
 
-        def dump() -> None:
-            with contextlib.suppress(LabError):  # it is broken off
-                self._virsh("dump", uuid, str(pipe), "--live")
+    def begin_save(self, uuid: str) -> None:
+        self._write_into_pipe(uuid, "save", operation="Save")
 
-        concurrency.spawn(dump)
-        wait_until(lambda: "Dump" in self._virsh("domjobinfo", uuid), what="the dump's job")
+    def begin_migration(self, uuid: str) -> None:
+        self._lab.virsh(SOURCE, "migrate-setspeed", uuid, str(self._site.slow_bandwidth_mib_s))
+        self._spawn("migrate", "--live", "--p2p", uuid, f"qemu+tcp://{DEST}/system")
+        self._wait_for_job(uuid, "Outgoing")
+        self._migrating = uuid
 
     def keep_managed_save(self, uuid: str) -> None:
         name = self._virsh("domname", uuid)
@@ -185,27 +203,52 @@ class LabPredicaments:
         self._define("net-define", xml)
         self._made.append(("net-undefine", name))
         if is_active:
-            self._lab.virsh(DEST, "net-start", name)
-            self._made.append(("net-destroy", name))
+            self.start_network(name)
+
+    def start_network(self, name: str) -> None:
+        self._lab.virsh(DEST, "net-start", name)
+        self._made.append(("net-destroy", name))
 
     def add_nwfilter(self, name: str) -> None:
         self._define("nwfilter-define", f"<filter name='{name}'/>")
         self._made.append(("nwfilter-undefine", name))
 
-    def add_secret(self, usage: str) -> str:
-        uuid = str(uuid4())
+    def add_secret(self, usage: str, *, uuid: str = "") -> str:
+        uuid = uuid or str(uuid4())
         usage_xml = f"<usage type='ceph'><name>{usage}</name></usage>"
         self._define("secret-define", f"<secret private='yes'><uuid>{uuid}</uuid>{usage_xml}</secret>")
         self._made.append(("secret-undefine", uuid))
         return uuid
 
     def end(self) -> None:
-        if self._dump is not None:
-            os.close(self._dump)
+        if self._migrating:
+            self._virsh("domjobabort", self._migrating)
+        if self._pipe is not None:
+            os.close(self._pipe)
+        for task in self._spawned:
+            task.wait(WAIT_TIMEOUT_S)
         for verb, name in reversed(self._made):
             self._lab.virsh(DEST, verb, name)
         for file in self._files:
             file.unlink(missing_ok=True)
+
+    def _write_into_pipe(self, uuid: str, verb: str, *options: str, operation: str) -> None:
+        """Let virsh write a file that is a pipe which nobody reads: its job lasts."""
+        pipe = self._file("pipe")
+        os.mkfifo(self._directory / pipe.name)
+        self._pipe = os.open(self._directory / pipe.name, os.O_RDWR)
+        self._spawn(verb, uuid, str(pipe), *options)
+        self._wait_for_job(uuid, operation)
+
+    def _spawn(self, *arguments: str) -> None:
+        def run() -> None:
+            with contextlib.suppress(LabError):  # it is broken off in the end
+                self._virsh(*arguments)
+
+        self._spawned.append(concurrency.spawn(run))
+
+    def _wait_for_job(self, uuid: str, operation: str) -> None:
+        wait_until(lambda: operation in self._virsh("domjobinfo", uuid), what=f"the job: {operation}")
 
     def _virsh(self, *arguments: str) -> str:
         return self._lab.virsh(SOURCE, *arguments)

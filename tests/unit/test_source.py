@@ -106,14 +106,16 @@ def test_a_guest_that_is_off_is_refused(hosts):
     assert [finding.code for finding in check(hosts).findings] == [INSTANCE_NOT_RUNNING.code]
 
 
-@pytest.mark.parametrize("job", [JobKind.OUTGOING, JobKind.OTHER])
-def test_a_guest_that_somebody_works_on_is_refused(hosts, job):
+@pytest.mark.parametrize(
+    ("job", "code"), [(JobKind.OUTGOING, "migrated_by_others"), (JobKind.OTHER, "job_runs")]
+)
+def test_a_guest_that_somebody_works_on_is_refused(hosts, job, code):
     domain(hosts).job = job
 
     outcome = check(hosts)
 
     assert outcome.result is Result.REFUSED
-    assert job.value in outcome.findings[0].sentence
+    assert [finding.code for finding in outcome.findings] == [code]
 
 
 def test_a_guest_that_came_paused_and_has_not_run_since_is_refused(hosts):

@@ -1,0 +1,29 @@
+"""On the dest: whether its libvirt has what the guest's XML names: secrets, networks, nwfilters.
+
+Whether a secret has the right value cannot be told without reading it, and nobody here reads one.
+"""
+
+from collections.abc import Iterator
+
+from common.checks import Finding
+from common.guest_checks import NETWORK_INACTIVE, NETWORK_MISSING, NWFILTER_MISSING, SECRET_MISSING
+from compute_agent.checks.look import DestLook
+
+
+def check_resources(look: DestLook) -> Iterator[Finding]:
+    guest, host = look.guest, look.settings.host
+    if not (guest.secrets or guest.networks or guest.nwfilters):
+        return
+    there = look.hypervisor.resources()
+    for secret in guest.secrets:
+        if secret not in there.secrets:
+            yield SECRET_MISSING.finding(host, instance=guest.name, secret=secret)
+    for network in guest.networks:
+        if network in there.networks_inactive:
+            yield NETWORK_INACTIVE.finding(host, instance=guest.name, network=network)
+        elif network not in there.networks_active:
+            known = ", ".join((*there.networks_active, *there.networks_inactive)) or "none"
+            yield NETWORK_MISSING.finding(host, instance=guest.name, network=network, known=known)
+    for nwfilter in guest.nwfilters:
+        if nwfilter not in there.nwfilters:
+            yield NWFILTER_MISSING.finding(host, instance=guest.name, nwfilter=nwfilter)
