@@ -114,12 +114,8 @@ def _secrets(domain: Element) -> tuple[str, ...]:
 
 
 def _networks(domain: Element) -> tuple[str, ...]:
-    interfaces = [
-        source.get("network")
-        for interface in domain.find_all("devices/interface")
-        if interface.get("type") == "network"
-        for source in interface.find_all("source")
-    ]
+    """Of interfaces whatever their type: live XML has the one that the network gave them (bridge, direct, hostdev)."""
+    interfaces = [source.get("network") for source in domain.find_all("devices/interface/source")]
     listens = domain.find_all("devices/graphics/listen")
     return _unique([*interfaces, *(listen.get("network") for listen in listens)])
 

@@ -52,6 +52,7 @@ EVERYTHING = f"""<domain type='kvm' id='3' xmlns:qemu='http://libvirt.org/schema
       <filterref filter='clean-traffic'><parameter name='IP' value='192.0.2.9'/></filterref>
     </interface>
     <interface type='network'><source network='default'/><filterref filter='clean-traffic'/></interface>
+    <interface type='bridge'><source network='blue' portid='2' bridge='br0'/></interface>
     <interface type='bridge'><source bridge='br0'/><filterref filter='mine'/></interface>
     <graphics type='vnc' port='5900' listen='192.0.2.1' passwd='{MARKERS[5]}' passwdValidTo='2030-01-01T00:00:00'>
       <listen type='address' address='192.0.2.1'/>
@@ -131,7 +132,7 @@ def test_what_a_guest_needs_of_its_host_is_named() -> None:
         "aaaaaaaa-0000-4000-8000-000000000003",
         "the target",
     ]
-    assert facts.networks == ("default", "mgmt")
+    assert facts.networks == ("default", "blue", "mgmt")
     assert facts.nwfilters == ("clean-traffic", "mine")
     assert facts.graphics == (
         ("vnc", "192.0.2.1"),
