@@ -13,6 +13,8 @@ from common.facts import GuestFacts
 from compute_agent.hypervisor import capabilities
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Offer
 
+# libvirt compares CPUs of x86 and s390 only; of the others the dest's libvirt says nothing before the guest arrives.
+_NOT_COMPARED = (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_NO_SUPPORT)
 # "the CPU is incompatible with host CPU: Host CPU does not provide required features: vme, rdseed" (libvirt 9.0).
 # The text is only shown: whether the CPU is compatible is told by the error's code.
 _MISSING_FEATURES = re.compile(r"required features: (?P<features>[^\s,]+(?:, [^\s,]+)*)")
@@ -52,6 +54,8 @@ def compare_cpu(connection: Any, guest: GuestFacts) -> CpuComparison:
             guest.emulator or None, guest.arch, guest.machine or None, guest.hypervisor, guest.cpu_xml, flags
         )
     except libvirt.libvirtError as error:
+        if error.get_error_code() in _NOT_COMPARED:
+            return CpuComparison(is_compatible=True, reason=str(error))
         # A model or feature that this libvirt does not know is an internal error of its CPU driver.
         if error.get_error_domain() != libvirt.VIR_FROM_CPU:
             raise
