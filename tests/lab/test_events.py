@@ -141,9 +141,9 @@ def test_events_come_again_after_the_broker_was_killed(
 
 
 def test_ctrl_c_ends_a_follower_with_130_and_a_timeout_with_7(lab: Lab) -> None:
+    follow = [*lab.limosa_argv(), "events", "--follow", "--instance", "nobody"]
     interrupted = lab.controller.run(
-        ["timeout", "--preserve-status", "--signal=INT", "3", *lab.limosa_argv(), "events", "--follow"],
-        check=False,
+        ["timeout", "--preserve-status", "--signal=INT", "6", *follow], check=False
     )
     assert (interrupted.returncode, interrupted.stdout) == (130, "")
     assert "Traceback" not in interrupted.stderr
