@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+from common import resolver
 from common.backend import Backend as Backend
 from common.backend import configured_backend as configured_backend
 
@@ -68,14 +69,32 @@ def setup(backend: Backend | str) -> None:
     if _backend is Backend.EVENTLET and _patched is None:
         # Told at each start, to people who cannot change it; `concurrency_backend = threading` is the way out.
         warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+        os.environ["EVENTLET_NO_GREENDNS"] = "yes"  # see common.resolver
         import eventlet
+        import eventlet.green.socket
         import eventlet.hubs
         import eventlet.patcher
 
         eventlet.monkey_patch()
         _patched = eventlet
+        _resolve_in_native_threads(eventlet.green.socket)
         # Native threads log too, and nothing yields under this lock; a green one breaks when they contend for it.
         logging._lock = native_rlock()  # type: ignore[attr-defined]
+
+
+def _resolve_in_native_threads(green_socket: types.ModuleType) -> None:
+    get_ident = _native("threading").get_ident
+    ours = get_ident()  # the one native thread in which all green ones run
+
+    def run_blocking(look_up: Callable[[], resolver.Addresses]) -> resolver.Addresses:
+        try:
+            return call_blocking(look_up, timeout_s=resolver.RESOLVE_TIMEOUT_S)
+        except BlockingCallTimeout as error:
+            raise TimeoutError from error
+
+    resolver.install(
+        (socket, green_socket), is_native_thread=lambda: get_ident() != ours, run_blocking=run_blocking
+    )
 
 
 def backend() -> Backend:

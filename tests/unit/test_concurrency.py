@@ -228,6 +228,24 @@ def test_work_hands_its_log_fields_on(run):
     """)
 
 
+def test_a_name_is_looked_up_in_green_and_in_native_threads(run):
+    run("""
+        import socket
+
+        box = Mailbox()
+        start_native_thread(lambda: box.put(socket.getaddrinfo("localhost", 80)), "native")
+        assert box.get(5) == socket.getaddrinfo("localhost", 80)
+        assert spawn(socket.getaddrinfo, "127.0.0.1", 80).wait(5)
+        try:
+            socket.getaddrinfo("no.such.name.invalid", 80)
+        except socket.gaierror:
+            pass
+        else:
+            raise AssertionError("a name that is none was found")
+        assert not any(name.partition(".")[0] == "dns" for name in sys.modules)
+    """)
+
+
 def test_only_concurrency_imports_eventlet():
     importers = [
         str(path.relative_to(ROOT))
