@@ -23,9 +23,8 @@ MACHINE_TYPE_UNKNOWN = Check(
 )
 CPU_INCOMPATIBLE = Check(
     code="cpu_incompatible",
-    sentence="{host} cannot offer {instance}'s CPU ({model}): {missing}.",
-    hint="Choose another host, or give the guest a CPU that both have: `virsh hypervisor-cpu-baseline` finds one. "
-    "libvirt says: {reason}.",
+    sentence="{host} cannot offer {instance}'s CPU ({model}): {why}.",
+    hint="Choose another host, or give the guest a CPU that both have: `virsh hypervisor-cpu-baseline` finds one.",
     meaning="The guest sees features of a CPU that the dest's hypervisor cannot give it; it would crash, or not start.",
 )
 CPU_HOST_DIFFERS = Check(

@@ -11,7 +11,7 @@ from common.checks import Finding
 from common.guest_checks import CPU_HOST_DIFFERS, CPU_HOST_UNKNOWN, CPU_INCOMPATIBLE, CPU_MAXIMUM_DIFFERS
 from compute_agent.checks.look import DestLook
 from compute_agent.hypervisor.cpu import HOST_PASSTHROUGH, MAXIMUM, GuestCpu, differences, guest_cpu, host_cpu
-from compute_agent.hypervisor.looks import MachineFit
+from compute_agent.hypervisor.looks import CpuComparison, MachineFit
 
 _EMULATED = "qemu"  # the domain type without the host's own CPU
 
@@ -62,9 +62,14 @@ def _offered(look: DestLook, cpu: GuestCpu) -> Iterator[Finding]:
         look.settings.host,
         instance=look.guest.name,
         model=cpu.model,
-        missing=f"it lacks {', '.join(found.missing)}" if found.missing else "its libvirt does not accept it",
-        reason=found.reason or "only that they are incompatible",
+        why=_why(found),
     )
+
+
+def _why(found: CpuComparison) -> str:
+    if found.missing:
+        return f"it lacks {', '.join(found.missing)}"
+    return f"its libvirt says: {found.reason}" if found.reason else "its libvirt says only that it cannot"
 
 
 def _version(number: int) -> str:
