@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from client.command import ListCommand, ShowCommand, name
-from common.errors import LimosaError
+from common.errors import LimosaError, OutcomeUnknownError
 from common.identity import PrivateKey, PublicKey
 from common.states import Role
 from common.views import AdministratorRequest, AdministratorView
@@ -65,6 +65,10 @@ class AdminCreate(ShowCommand):
         )
         try:
             return self.conductor.create_administrator(request)
+        except OutcomeUnknownError:
+            if made is not None:
+                self.say(f"Whether the key in {made} is registered, `limosa admin list` shows; it is kept.")
+            raise
         except LimosaError:
             if made is not None:
                 made.unlink(missing_ok=True)  # nobody will know it

@@ -8,7 +8,7 @@ from client.command import MigrationCommand, add_instance, add_migration, name
 from client.display import display_for
 from client.exit_codes import ExitCode
 from client.watching import WATCH_LIMIT_S, Ending, Watcher, exit_code
-from common.errors import ServiceUnreachableError
+from common.errors import LimosaError, OutcomeUnknownError
 from common.views import LiveMigrationRequest, MigrationView
 
 
@@ -25,6 +25,11 @@ class Watching(MigrationCommand):
         except KeyboardInterrupt:
             self.exit_code = ExitCode.INTERRUPTED
             self.say(sentences.of_interrupt(watcher.view))
+            return watcher.view
+        except LimosaError as error:  # whoever asks may look no more; the migration does not mind
+            self.exit_code = ExitCode.UNKNOWN
+            self.say(sentences.of_error(error))
+            self.say(sentences.of_lost_sight(watcher.view))
             return watcher.view
         self.exit_code = exit_code(watcher.view, ending)
         # A success is told to a person who looks on, everything else to the log of a script too.
@@ -73,7 +78,7 @@ class LiveMigration(Watching):
     def _request(self, request: LiveMigrationRequest) -> MigrationView:
         try:
             return self.conductor.live_migrate(request)
-        except (KeyboardInterrupt, ServiceUnreachableError):
+        except (KeyboardInterrupt, OutcomeUnknownError):
             # Only the answer may be lost: the migration may well have begun.
             self.say("If the request was accepted all the same, `limosa migration list --open` shows it.")
             raise

@@ -45,6 +45,11 @@ def of_doubt(view: MigrationView) -> str:
     return f"{_still(view)}, and its outcome is not known yet: {waiting_for}. {_how_to_go_on(view)}"
 
 
+def of_lost_sight(view: MigrationView) -> str:
+    """For a migration that may be watched no more by whoever asks."""
+    return f"What became of migration {view.id} of {view.instance_name} is not known here. It goes on without this command."
+
+
 def of_silence(view: MigrationView) -> str:
     """For a migration of which nothing more can be heard."""
     return (

@@ -29,6 +29,7 @@ INTERFACE = Interface(name="conductor", topic="limosa-conductor", minor=1)
 CHANGE_TRIES = 2  # the conductor that had the request may have died; under its id nothing is done twice
 WATCH_MARGIN_S = 10.0  # for the way there and back of a call that waits at the conductor
 CHECK_TIMEOUT_S = 60.0  # beyond all that [conductor]examine_timeout_s permits
+GREET_TIMEOUT_S = 5.0  # an agent that stops waits for it
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
 
@@ -159,6 +160,13 @@ class ConductorAPI:
         return self._client.call(
             "confirm_live_migration", migration, epoch, kind=bool, timeout_s=CONFIRM_TIMEOUT_S
         )
+
+    def greet(self, host: str) -> bool:
+        """Find out whether we are let in, and whether who answers is a conductor: casts are never answered.
+
+        Raises NotProvenError, ReplyNotProvenError.
+        """
+        return self._client.call("greet", host, kind=bool, timeout_s=GREET_TIMEOUT_S)
 
     def ledger_floor(self, host: str) -> tuple[Acknowledgement, ...]:
         """The newest epoch of every instance that was ever commanded about, for an empty ledger."""

@@ -6,16 +6,26 @@ from pathlib import Path
 from oslo_config import cfg
 
 from common.errors import ConfigurationError
-from common.identity import ConductorsOnly, Identity, KeyFileError, Kind, Principal, PrivateKey, PublicKey
+from common.identity import (
+    ConductorsOnly,
+    Identity,
+    KeyFileError,
+    Kind,
+    Principal,
+    PrivateKey,
+    PublicKey,
+    is_name,
+)
 
 GROUP = "identity"
 
 
 def of_conductor(conf: cfg.ConfigOpts) -> Identity:
     """Raises ConfigurationError, as all of these."""
-    return _identity(
-        conf, Kind.CONDUCTOR, conf.host, "conductor_key", "`limosa-conductor bootstrap` makes it"
-    )
+    made_by = "`limosa-conductor bootstrap` makes it"
+    identity = _identity(conf, Kind.CONDUCTOR, conf.host, "conductor_key", made_by)
+    _refuse_another_half(conf, identity.key)
+    return identity
 
 
 def of_host(conf: cfg.ConfigOpts) -> Identity:
@@ -40,6 +50,18 @@ def conductors_key(conf: cfg.ConfigOpts) -> ConductorsOnly:
         raise _unusable("conductor_public_key", error, made_by) from error
 
 
+def _refuse_another_half(conf: cfg.ConfigOpts, key: PrivateKey) -> None:
+    """With a key that nobody knows a conductor would do what it is asked, and nobody would believe its answers."""
+    path = _path(conf, "conductor_public_key")
+    try:
+        known = PublicKey.load(path)
+    except KeyFileError:
+        return  # only hosts and clients need it
+    if known.to_pem() != key.public.to_pem():
+        reason = f"it does not belong to {path}, by which hosts and clients know the conductors"
+        raise ConfigurationError(group=GROUP, option="conductor_key", reason=reason)
+
+
 def key_path(conf: cfg.ConfigOpts, option: str) -> Path:
     """Where a key of ours is, or is to be made."""
     return _path(conf, option)
@@ -50,6 +72,12 @@ def _identity(conf: cfg.ConfigOpts, kind: Kind, name: str, option: str, made_by:
         key = PrivateKey.load(_path(conf, option))
     except KeyFileError as error:
         raise _unusable(option, error, made_by) from error
+    if not is_name(name):
+        raise ConfigurationError(
+            group=GROUP,
+            option="administrator",
+            reason=f"{name!r:.80} cannot be anybody's name: set another one",
+        )
     return Identity(principal=Principal(kind=kind, name=name), key=key)
 
 
@@ -59,7 +87,10 @@ def _unusable(option: str, error: KeyFileError, made_by: str) -> ConfigurationEr
 
 
 def _path(conf: cfg.ConfigOpts, option: str) -> Path:
-    return Path(conf[GROUP][option]).expanduser()
+    try:
+        return Path(conf[GROUP][option]).expanduser()
+    except RuntimeError as error:  # there is no such user, or nobody knows our home
+        raise ConfigurationError(group=GROUP, option=option, reason=str(error)) from error
 
 
 def _login() -> str:

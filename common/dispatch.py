@@ -17,10 +17,11 @@ from common import log
 from common.checks import Finding
 from common.context import Context
 from common.envelope import Envelope, Interface, check_fit, open_envelope, seal, unseal
-from common.errors import LimosaError, NotPermittedError
+from common.errors import LimosaError, NotPermittedError, OutcomeUnknownError
 from common.identity import Identity, Keyring, Kind, NotProvenError
 from common.wire import WireError, from_primitive, to_primitive
 
+TEXT_MAX_CHARS = 300  # of what a reply repeats of its message
 CALL_KEY = "is_call"  # beside the message: whether anybody waits for a reply
 _EXPOSED = "_limosa_exposed"
 _BUG = "%s from %s failed (%s)"
@@ -31,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
-class InternalError(LimosaError):
+class InternalError(OutcomeUnknownError):
     """A bug at the other end; its log has the traceback."""
 
     message = "Internal error in {service}: its log has the reason, under {request_id}."
@@ -48,7 +49,7 @@ class MethodUnknownError(LimosaError):
 class MessageExpiredError(NotProvenError):
     """Held up on its way, or kept by somebody who sends it again: what still matters has been sent anew since."""
 
-    message = "{method} from {signer} was {age_s} s old when {service} read it, and was dropped."
+    message = "{method} from {signer} was {age} when {service} read it, and was dropped."
     hint = "Either nobody read the queue for so long, or the clocks of the hosts disagree."
     exit_code = 1
 
@@ -95,7 +96,7 @@ class ObeyConductors:
         return carry_out()
 
     def rejected(self, envelope: Envelope, error: LimosaError) -> None:
-        LOG.warning("%s was dropped: %s", f"{envelope.method:.80}", error)
+        """The log has it."""
 
 
 def exposed(method: F) -> F:
@@ -156,34 +157,46 @@ class Dispatcher:
 
         Never raises: the bus would send its own rendering of our exceptions, outside of the envelope.
         """
-        method, request_id, sender = "", None, ""
+        envelope: Envelope | None = None
         try:
             envelope = open_envelope(sealed)
-            method, request_id, sender = envelope.method, envelope.request_id, envelope.signer
             answer = self._answer(envelope, self._proven(envelope, sealed))
         except LimosaError as error:
-            LOG.info("dropped a message: %s", error)
+            what = f"{envelope.method:.80}" if envelope is not None else "a message"
+            LOG.warning("%s was dropped: %s %s", what, error, error.advice)
             answer = _failure(error)
-        if bus_context.get(CALL_KEY):
-            self._sent[f"{method} reply"] += 1
+        except Exception:
+            LOG.exception("a message could not be judged, and was dropped")
+            answer = _failure(InternalError(service=self._name, request_id="no request id"))
+        return self._reply(envelope, answer, is_call=bool(bus_context.get(CALL_KEY)))
+
+    def _reply(self, envelope: Envelope | None, answer: Answer, *, is_call: bool) -> dict[str, Any]:
+        """The answer, sealed so that it answers nothing but this message: of a stranger's, nobody else believes it."""
+        if envelope is None:
+            return seal(
+                json.dumps(answer), identity=self._identity, audience="", interface=self._interface, method=""
+            )
+        if is_call and envelope.method in self._methods:
+            self._sent[f"{envelope.method} reply"] += 1
         return seal(
             json.dumps(answer),
             identity=self._identity,
-            audience=sender,
+            audience=envelope.signer[:TEXT_MAX_CHARS],
             interface=self._interface,
-            method=method,
-            request_id=request_id,
+            method=envelope.method[:TEXT_MAX_CHARS],
+            request_id=envelope.request_id,
+            in_reply_to=envelope.signature[:TEXT_MAX_CHARS],
         )
 
     def _proven(self, envelope: Envelope, sealed: object) -> Context:
-        """Who sent it, now and to us; raises WireError for who speaks another language, or NotProvenError."""
-        check_fit(envelope, self._interface)
+        """Who sent it, now and to us; raises NotProvenError, or WireError for who speaks another language."""
         try:
             _, signer = unseal(sealed, keyring=self._keyring, audience=self._interface.topic)
             self._refuse_if_old(envelope)
         except NotProvenError as error:
             self._guard.rejected(envelope, error)
             raise
+        check_fit(envelope, self._interface)
         return Context(signer=signer, request_id=envelope.request_id, sent_at=envelope.sent_at)
 
     def _refuse_if_old(self, envelope: Envelope) -> None:
@@ -193,7 +206,7 @@ class Dispatcher:
             raise MessageExpiredError(
                 method=f"{envelope.method:.80}",
                 signer=envelope.signer,
-                age_s=f"{age_s:.0f}",
+                age=f"{age_s:.0f} s old" if age_s > 0 else f"dated {-age_s:.3g} s into the future",
                 service=self._name,
             )
 
@@ -257,8 +270,8 @@ def _failure(error: LimosaError) -> Answer:
 def _loads(envelope: Envelope) -> dict[str, Any]:
     try:
         payload = json.loads(envelope.payload)
-    except ValueError as error:
-        raise WireError(path=envelope.method, reason=f"not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise WireError(path=f"{envelope.method:.80}", reason=f"not JSON: {error}") from error
     if not isinstance(payload, dict):
         raise WireError(path=envelope.method, reason="not an object")
     return payload

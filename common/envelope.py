@@ -14,6 +14,10 @@ from typing import Any
 from common.identity import Identity, Keyring, Kind, NotProvenError, Principal, SignatureWrongError
 from common.wire import WireError, from_primitive, to_primitive
 
+PAYLOAD_MAX_CHARS = 8 * 1024 * 1024  # a full report of some thousand guests is far below
+REQUEST_ID_MAX_CHARS = 64
+MINOR_MAX_DIGITS = 6
+
 
 class MisdirectedError(NotProvenError):
     """Somebody has taken a message out of one queue and put it into another."""
@@ -57,6 +61,7 @@ class Envelope:
     version: str
     method: str
     payload: str  # JSON; text, because a signature is made over bytes and not over a structure
+    in_reply_to: str = ""  # of a reply: the signature of what it answers, so that it answers nothing else
     signature: str = ""
 
     def is_newer_than(self, interface: Interface) -> bool:
@@ -67,7 +72,7 @@ class Envelope:
         """What the signature is made over: all that is said, in one unambiguous order."""
         fields = (
             self.signer, self.audience, self.request_id, self.sent_at, self.interface, self.version, self.method,
-            self.payload,
+            self.payload, self.in_reply_to,
         )  # fmt: skip
         return json.dumps(fields).encode()
 
@@ -84,6 +89,7 @@ def seal(
     interface: Interface,
     method: str,
     request_id: str | None = None,
+    in_reply_to: str = "",
 ) -> dict[str, Any]:
     """Make a message ready for the bus, signed now: each resend is sealed anew."""
     envelope = Envelope(
@@ -95,6 +101,7 @@ def seal(
         version=interface.version,
         method=method,
         payload=payload,
+        in_reply_to=in_reply_to,
     )
     sealed: dict[str, Any] = to_primitive(
         replace(envelope, signature=identity.key.sign(envelope.signed_text()))
@@ -105,7 +112,12 @@ def seal(
 def open_envelope(sealed: object) -> Envelope:
     """What the message says, proven or not; raises WireError for rubbish."""
     # Tolerant of added fields: which version the rest has stands in the envelope itself.
-    return from_primitive(Envelope, sealed, ignore_unknown=True)
+    envelope = from_primitive(Envelope, sealed, ignore_unknown=True)
+    if len(envelope.payload) > PAYLOAD_MAX_CHARS:
+        raise WireError(path="payload", reason=f"more than {PAYLOAD_MAX_CHARS} characters")
+    if not (0 < len(envelope.request_id) <= REQUEST_ID_MAX_CHARS and envelope.request_id.isprintable()):
+        raise WireError(path="request_id", reason=f"not 1 to {REQUEST_ID_MAX_CHARS} printable characters")
+    return envelope
 
 
 def prove(envelope: Envelope, keyring: Keyring) -> Principal:
@@ -121,18 +133,20 @@ def unseal(sealed: object, *, keyring: Keyring, audience: str) -> tuple[Envelope
     envelope = open_envelope(sealed)
     principal = prove(envelope, keyring)
     if envelope.audience != audience:
-        raise MisdirectedError(signer=principal, method=f"{envelope.method:.80}", audience=envelope.audience)
+        raise MisdirectedError(
+            signer=principal, method=f"{envelope.method:.80}", audience=f"{envelope.audience:.80}"
+        )
     return envelope, principal
 
 
 def check_fit(envelope: Envelope, interface: Interface) -> None:
     """Raise WireError unless the message is meant for this interface."""
     if envelope.interface != interface.name:
-        raise WireError(path="interface", reason=f"{envelope.interface} is not {interface.name}")
+        raise WireError(path="interface", reason=f"{envelope.interface:.80} is not {interface.name}")
     if envelope.version.partition(".")[0] != str(interface.major):
-        raise WireError(path="version", reason=f"{envelope.version} cannot talk to {interface.version}")
+        raise WireError(path="version", reason=f"{envelope.version:.20} cannot talk to {interface.version}")
 
 
 def _minor(version: str) -> int:
     minor = version.partition(".")[2]
-    return int(minor) if minor.isascii() and minor.isdigit() else 0
+    return int(minor) if minor.isascii() and minor.isdigit() and len(minor) <= MINOR_MAX_DIGITS else 0

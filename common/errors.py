@@ -38,7 +38,10 @@ class LimosaError(Exception):
         """Rebuild an error that travelled; a code of a newer peer becomes a plain one with its fields shown."""
         for kind in _all_subclasses(cls):
             if kind.__name__ == code:
-                return kind(findings=findings, **fields)
+                try:
+                    return kind(findings=findings, **fields)
+                except KeyError:  # a field has another name there
+                    break
         return UnknownRemoteError(code=code, text=", ".join(f"{k}={v}" for k, v in fields.items()))
 
 
@@ -46,7 +49,11 @@ def _all_subclasses(cls: type[LimosaError]) -> list[type[LimosaError]]:
     return [sub for direct in cls.__subclasses__() for sub in (direct, *_all_subclasses(direct))]
 
 
-class UnknownRemoteError(LimosaError):
+class OutcomeUnknownError(LimosaError):
+    """After any other error a request has changed nothing; after these it may have been carried out all the same."""
+
+
+class UnknownRemoteError(OutcomeUnknownError):
     """A newer peer reported an error that this version does not know."""
 
     message = "The conductor reports {code}: {text}"
@@ -64,7 +71,7 @@ class ConfigurationError(LimosaError):
         return {**self.fields, "stop": "" if self.fields["reason"].endswith((".", "?", "!")) else "."}
 
 
-class ServiceUnreachableError(LimosaError):
+class ServiceUnreachableError(OutcomeUnknownError):
     message = "No conductor answered within {timeout_s} s (message bus {bus})."
     hint = "Look whether RabbitMQ and limosa-conductor run, and whether transport_url is right."
 
@@ -137,9 +144,16 @@ class NotPermittedError(LimosaError):
 class RequestReusedError(LimosaError):
     """A request id stands for one request; under this one, something else was asked before."""
 
-    message = "{signer} has asked for something else under {request_id}; nothing was done."
+    message = "Request {request_id} of {signer} was another one before; nothing was done."
     hint = "If nobody has tampered with the message bus, this is a bug of the client: please report it."
     exit_code = 9
+
+
+class RequestAtWorkError(OutcomeUnknownError):
+    """Its first answer is not there yet."""
+
+    message = "Request {request_id} is still being carried out."
+    hint = "Look with `limosa migration list` or `limosa audit list` what has become of it."
 
 
 class AdministratorExistsError(LimosaError):

@@ -235,9 +235,12 @@ class Feed:
         if not INTERFACE.is_served_by(signer):
             raise NotProvenError(signer=signer, reason="it is no conductor")
         age_s = time.time() - envelope.sent_at
-        if age_s > self._message_max_age_s:
+        if abs(age_s) > self._message_max_age_s:
             raise MessageExpiredError(
-                method=envelope.method, signer=envelope.signer, age_s=round(age_s), service="this follower"
+                method=envelope.method,
+                signer=envelope.signer,
+                age=f"{age_s:.3g} s old",
+                service="this follower",
             )
         return from_primitive(Event, _json(envelope.payload), ignore_unknown=True)
 
@@ -245,6 +248,6 @@ class Feed:
 def _json(text: bytes | str) -> object:
     try:
         decoded: object = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(path="event", reason=f"not JSON: {error}") from error
     return decoded

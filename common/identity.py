@@ -9,6 +9,7 @@ import binascii
 import os
 import re
 import stat
+import tempfile
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -64,7 +65,7 @@ class KeyRevokedError(NotProvenError):
 
 class SignatureWrongError(NotProvenError):
     message = "A message in the name of {signer} does not bear its signature."
-    hint = "The private key in use is not the one that was registered under this name."
+    hint = "Either the private key in use there is not the one that is registered, or the public key known here is old."
 
 
 class NameInvalidError(LimosaError):
@@ -169,13 +170,18 @@ class PrivateKey:
         return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
     def save(self, path: Path) -> None:
-        """Write a new file that only we may read; raises KeyFileError, also if there is one already."""
+        """Write a new file that only we may read; raises KeyFileError, also if there is one already.
+
+        It is there whole or not at all.
+        """
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(self.to_pem())
+            with tempfile.NamedTemporaryFile(
+                "w", dir=path.parent, prefix=f".{path.name}.", encoding="ascii"
+            ) as file:
+                file.write(self.to_pem())  # mkstemp's files are for their owner alone
                 file.flush()
                 os.fsync(file.fileno())
+                os.link(file.name, path)
         except FileExistsError as error:
             raise KeyFileError(path=path, reason="it exists already, and no key is overwritten") from error
         except OSError as error:
@@ -211,8 +217,12 @@ class ConductorsOnly:
 
 def _read(path: Path, *, is_secret: bool = False) -> str:
     try:
-        with path.open("rb") as file:
-            if is_secret and os.fstat(file.fileno()).st_mode & _OTHERS_MAY:
+        # Without O_NONBLOCK a pipe of that name would be waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise KeyFileError(path=path, reason="it is no file")
+            if is_secret and mode & _OTHERS_MAY:
                 raise KeyFileError(path=path, reason="others than its owner may read it (chmod 600)")
             return file.read(KEY_FILE_MAX_BYTES).decode("ascii", errors="replace")
     except OSError as error:

@@ -74,6 +74,16 @@ def mask(text: str) -> str:
     return _NAMED_SECRET.sub(rf"\g<head>{MASK}", _URL_PASSWORD.sub(rf"\g<head>{MASK}", text))
 
 
+def printable(text: str) -> str:
+    """The text with what could move a cursor, or make a line of its own, escaped: strangers write some of it."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
 class Formatter(logging.Formatter):
     """Time in UTC, level, logger, message, fields; then the traceback, if there is one."""
 
@@ -86,6 +96,7 @@ class Formatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         about = " ".join(f"{name}={value}" for name, value in _fields.get().items())
+        record.message = printable(record.message)  # a traceback comes behind it, and keeps its lines
         line = super().formatMessage(record)
         return f"{line} [{about}]" if about else line
 

@@ -32,7 +32,12 @@ from oslo_config import cfg
 from common import concurrency, log
 from common.dispatch import CALL_KEY, Dispatcher, Guard, InternalError, decode_reply, encode_arguments
 from common.envelope import Interface, check_fit, new_request_id, seal, unseal
-from common.errors import ConfigurationError, LimosaError, ServiceUnreachableError
+from common.errors import (
+    ConfigurationError,
+    LimosaError,
+    OutcomeUnknownError,
+    ServiceUnreachableError,
+)
 from common.identity import Identity, Keyring, NotProvenError
 from common.wire import WireError
 
@@ -135,7 +140,7 @@ class BusRefusedError(ServiceUnreachableError):
         return None
 
 
-class ReplyNotProvenError(LimosaError):
+class ReplyNotProvenError(OutcomeUnknownError):
     """Something has answered, and it is not who was asked: no word of it is believed."""
 
     message = "What has answered {method} cannot be trusted: {reason}"
@@ -240,42 +245,39 @@ class Client:
         timeout_s = timeout_s or float(self._bus.conf.rpc_response_timeout)
         request_id = new_request_id()
         for tries_left in range(tries - 1, -1, -1):
+            sealed = self._seal(method, arguments, request_id)
             try:
-                reply = self._ask(method, arguments, request_id, timeout_s)
+                reply = self._ask(sealed, timeout_s)
             except oslo_messaging.MessagingTimeout as error:
                 if not tries_left:
                     raise ServiceUnreachableError(timeout_s=f"{timeout_s:g}", bus=self._bus.name) from error
             else:
-                return self._believe(reply, method, request_id, kind)
+                return self._believe(reply, sealed, kind)
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _ask(self, method: str, arguments: tuple[object, ...], request_id: str, timeout_s: float) -> object:
+    def _ask(self, sealed: dict[str, Any], timeout_s: float) -> object:
         """The sealed reply; raises oslo.messaging's MessagingTimeout where only the reply is missing."""
-        sealed = self._seal(method, arguments, request_id)
         sender = self._bus.sender(self._interface.topic, self._server, timeout_s)
         try:
             return self._bus.send(sender, True, sealed, timeout_s + SEND_TIMEOUT_S)
         except oslo_messaging.MessagingTimeout:
             raise
         except oslo_messaging.RemoteError as error:  # what serves this topic is not ours
-            raise InternalError(service=self._interface.name, request_id=request_id) from error
+            raise InternalError(service=self._interface.name, request_id=sealed["request_id"]) from error
         except DELIVERY_FAILURES as error:
             refusal = BusRefusedError.found_in(error, bus=self._bus.name)
             if refusal is not None:
                 raise refusal from error
             raise ServiceUnreachableError(timeout_s=f"{timeout_s:g}", bus=self._bus.name) from error
 
-    def _believe(self, sealed: object, method: str, request_id: str, kind: type[T]) -> T:
-        """What the reply says, if it is one to this request and by one who serves this interface."""
-        audience = str(self._bus.identity.principal)
+    def _believe(self, answer: object, asked: dict[str, Any], kind: type[T]) -> T:
+        """What the reply says, if it is one to this very message and by one who serves this interface."""
+        method, audience = asked["method"], str(self._bus.identity.principal)
         try:
-            reply, signer = unseal(sealed, keyring=self._bus.keyring, audience=audience)
+            reply, signer = unseal(answer, keyring=self._bus.keyring, audience=audience)
         except (NotProvenError, WireError) as error:
             raise ReplyNotProvenError(method=method, reason=error) from error
-        if not self._interface.is_served_by(signer) or (reply.method, reply.request_id) != (
-            method,
-            request_id,
-        ):
+        if not self._interface.is_served_by(signer) or reply.in_reply_to != asked["signature"]:
             raise ReplyNotProvenError(method=method, reason=f"{signer} has answered something else.")
         check_fit(reply, self._interface)
         return decode_reply(reply, self._interface, kind)

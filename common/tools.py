@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from common.errors import LimosaError, describe_os_error
 
+INTERRUPTED = 130  # as shells have it
+
 
 def run(command: Callable[[], object]) -> int:
     """Run it; the process's exit code."""
@@ -13,6 +15,8 @@ def run(command: Callable[[], object]) -> int:
     except LimosaError as error:
         print(" ".join(filter(None, (str(error), error.advice))), file=sys.stderr)  # noqa: T201 (to a person)
         return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except OSError as error:
         print(describe_os_error(error), file=sys.stderr)  # noqa: T201
         return 1

@@ -191,9 +191,12 @@ def _scalar_decoder(kind: type) -> Decoder:
 
 
 def _decode_float(data: Any, path: str, _ignore_unknown: bool) -> float:
-    if type(data) not in (int, float) or not math.isfinite(data):
-        raise _expected(path, "a finite number", data)
-    return float(data)
+    try:
+        if type(data) in (int, float) and math.isfinite(data):
+            return float(data)
+    except OverflowError:  # an int beyond all floats
+        pass
+    raise _expected(path, "a finite number", data)
 
 
 def _decode_none(data: Any, path: str, _ignore_unknown: bool) -> None:

@@ -12,6 +12,7 @@ from compute_agent.asking import Asking
 from compute_agent.core import Core
 from compute_agent.discovery import Discovery
 from compute_agent.endpoint import AgentEndpoint
+from compute_agent.greeting import Greeting
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import unusable
 from compute_agent.network import Network
@@ -44,6 +45,7 @@ class Agent:
         except OSError as error:  # all that it opens stands below state_path
             raise unusable(error) from error
         self._discovery = Discovery(hypervisor, conductor, settings)
+        self._greeting = Greeting(conductor, host=settings.host)
         self._server: Server | None = None
         self._repeating: list[concurrency.Repeating] = []
         self._is_stopping = False
@@ -65,6 +67,7 @@ class Agent:
         self.core.desks.readopt(self._settings.host)
         self._serve()
         self._discovery.start()
+        self._greeting.start()
         forgotten = concurrency.every(FORGOTTEN_INTERVAL_S, self.core.examiner.forget_forgotten)
         self._repeating.append(forgotten)
 
@@ -75,6 +78,7 @@ class Agent:
             self._server.stop()
         for repeating in self._repeating:
             repeating.stop()
+        self._greeting.stop()
         self._discovery.stop()
         self.core.stop()
         self._bus.close()

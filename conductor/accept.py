@@ -1,11 +1,13 @@
 """Accept a live migration: tell all that speaks against it at once, or claim the instance and send the first command."""
 
+import hashlib
 import uuid
 from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
 from common.checks import Finding, refusing
+from common.context import Context
 from common.errors import RefusedError
 from common.states import MigrationStatus, Phase
 from common.views import LiveMigrationRequest
@@ -33,11 +35,12 @@ class Acceptance:
         self._limits = limits
         self._retries = retries
 
-    def accept(self, request: LiveMigrationRequest, *, request_id: str | None = None) -> str:
+    def accept(self, request: LiveMigrationRequest, *, asked: Context | None = None) -> str:
         """The id of the new migration; of the one that this request has begun already, if it is a repeated one.
 
         Raises InvalidRequestError, InstanceNotFoundError, InstanceAmbiguousError, or RefusedError with every finding.
         """
+        request_id = None if asked is None else _key_of(request, asked)
         refuse_bad_names(request.instance, *(() if request.dest is None else (request.dest,)))
         try:
             begun = self._database.transact(lambda session: self._begin_once(session, request, request_id))
@@ -94,6 +97,11 @@ class Acceptance:
         choice = choose(guest, known.values(), limits=self._limits, retries=self._retries)
         _refuse(guest, found + choice.findings)
         return choice.candidates
+
+
+def _key_of(request: LiveMigrationRequest, asked: Context) -> str:
+    """By what a migration remembers its request: another's, or another one under the same id, has not begun it."""
+    return hashlib.sha256(f"{asked.signer}\n{asked.request_id}\n{request}".encode()).hexdigest()
 
 
 def _refuse(guest: GuestStatus, found: tuple[Finding, ...]) -> None:

@@ -4,8 +4,10 @@ Done is what the database says: there is an administrator. Before that commit a 
 and takes over the key that it finds.
 """
 
+import errno
 import os
 import pwd
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from common import credentials
 from common.errors import LimosaError
-from common.identity import NameInvalidError, PrivateKey, PublicKey, is_name
+from common.identity import KeyFileError, NameInvalidError, PrivateKey, PublicKey, is_name
 from common.states import AuditResult, Role
 from common.tools import say
 from conductor.app import connection
@@ -51,8 +53,8 @@ def bootstrap(
 ) -> None:
     """Make database, schema, keys and the first administrator, and say what must be kept.
 
-    Raises BootstrappedError, NameInvalidError, KeyFileError, OwnerUnknownError, ConfigurationError: nothing that was
-    there before is changed then.
+    The administrator is registered last, when his key is in his hands: whatever breaks off before, the same command
+    is run again. Raises BootstrappedError, NameInvalidError, KeyFileError, OwnerUnknownError, ConfigurationError.
     """
     if not is_name(administrator):
         raise NameInvalidError(name=f"{administrator:.80}")
@@ -60,24 +62,36 @@ def bootstrap(
     database = Database(connection(conf), max_retries=conf.database.max_retries)
     try:
         _refuse_if_bootstrapped(database)
+        key = _administrators_key(administrator_key)
         private, public = _conductors_key(conf)
-        key = PrivateKey.generate()
-        if administrator_key is not None:
-            key.save(administrator_key)
+        _give_to(user, [private, public, *_files_of(conf)])
+        _hand_over(administrator, key, administrator_key)
         _register(database, administrator, key.public)
+        _give_to(user, _files_of(conf))  # SQLite's log may have come with that commit
     finally:
         database.close()
-    _give_to(user, [private, public, *_files_of(conf)])
-    say(
-        f"The database is ready: {connection(conf)}"
-        if "@" not in connection(conf)
-        else "The database is ready."
-    )
-    if administrator_key is None:
-        say(_KEEP.format(name=administrator, pem=key.to_pem()))
-    else:
-        say(f"The private key of the first administrator, {administrator}, is in {administrator_key}.")
+    say(f"{administrator} is an administrator now, and the database is ready.")
     say(_NEXT.format(public=public, private=private))
+
+
+def _administrators_key(path: Path | None) -> PrivateKey:
+    """A new key, or the one that a run which broke off has left in the file."""
+    if path is not None and os.path.lexists(path):
+        return PrivateKey.load(path)
+    key = PrivateKey.generate()
+    if path is not None:
+        key.save(path)
+    return key
+
+
+def _hand_over(name: str, key: PrivateKey, path: Path | None) -> None:
+    """Raises OSError where nobody can have read it."""
+    if path is not None:
+        say(f"The private key of the first administrator, {name}, is in {path}.")
+    elif sys.stdout is None:
+        raise OSError(errno.EBADF, "there is no standard output to show the administrator's key on")
+    else:
+        say(_KEEP.format(name=name, pem=key.to_pem()))
 
 
 def _refuse_if_bootstrapped(database: Database) -> None:
@@ -99,8 +113,13 @@ def _conductors_key(conf: cfg.ConfigOpts) -> tuple[Path, Path]:
         key = PrivateKey.generate()
         key.save(private)
     public.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    public.write_text(key.public.to_pem(), encoding="ascii")
-    public.chmod(PUBLIC_MODE)
+    if os.path.lexists(public):
+        if PublicKey.load(public).to_pem() != key.public.to_pem():
+            reason = f"it belongs to another key than {private}: remove the one that is not meant"
+            raise KeyFileError(path=public, reason=reason)
+    else:
+        public.write_text(key.public.to_pem(), encoding="ascii")
+        public.chmod(PUBLIC_MODE)
     return private, public
 
 
@@ -148,4 +167,4 @@ def _files_of(conf: cfg.ConfigOpts) -> Iterable[Path]:
 def _give_to(user: pwd.struct_passwd | None, paths: Iterable[Path]) -> None:
     if user is not None:
         for path in paths:
-            os.chown(path, user.pw_uid, user.pw_gid)
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)

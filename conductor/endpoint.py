@@ -88,7 +88,7 @@ class ConductorEndpoint:
 
     @exposed
     def live_migrate(self, context: Context, request: LiveMigrationRequest) -> MigrationView:
-        migration = self._acceptance.accept(request, request_id=context.request_id)
+        migration = self._acceptance.accept(request, asked=context)
         return self._lookup.show_migration(migration)
 
     @exposed
@@ -202,6 +202,11 @@ class ConductorEndpoint:
         with self._database.reading() as session:
             saga = sagas.load(session, migration).saga
         return saga.phase is Phase.LIVE and saga.epoch == epoch and saga.source == context.signer.name
+
+    @exposed
+    def greet(self, _context: Context, host: str) -> bool:  # noqa: ARG002
+        """That it was let in and is answered: more there is not to say."""
+        return True
 
     @exposed
     def ledger_floor(self, _context: Context, host: str) -> tuple[Acknowledgement, ...]:  # noqa: ARG002

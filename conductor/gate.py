@@ -9,26 +9,37 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from common import log
+from common.concurrency import sleep
 from common.dispatch import Answer, Request
 from common.envelope import Envelope
-from common.errors import LimosaError, NotPermittedError, RequestReusedError
+from common.errors import (
+    LimosaError,
+    NotPermittedError,
+    RequestAtWorkError,
+    RequestReusedError,
+)
 from common.identity import Kind
 from common.states import AuditResult
 from conductor.db import audit, keys, requests
 from conductor.db.engine import Database
 from conductor.policy import BY_METHOD, Policy, Rule
 
-KEPT_AGES = 3  # first answers are kept for this many times the age that a message may have, either way
-REJECTIONS_MAX = (
-    60  # audited in one of the periods below; more of them would be somebody's way to fill the disk
+ANSWER_WAIT_S = (
+    50.0  # for whoever carries out the same request: longer than any takes, shorter than a client waits
 )
+ANSWER_POLL_S = 0.1
+KEPT_AGES = 3  # first answers are kept for this many times the age that a message may have, either way
+# Refusals that are audited in one period: more would be somebody's way to fill the disk. One who sends many must not hide
+# the others', nor may strangers hide what is refused to those who are known.
+REJECTIONS_MAX = 60
+REJECTIONS_OF_ONE_MAX = 10
 REJECTIONS_PERIOD_S = 60.0
 _TARGET_FIELDS = ("instance", "dest", "name", "role", "host", "valid_days")  # of a request; no key, no secret
 
@@ -40,6 +51,7 @@ OF_HOSTS: Final[Mapping[str, Callable[[tuple[Any, ...]], str | None]]] = {
     "report": lambda arguments: arguments[0].host,
     "heartbeat": lambda arguments: arguments[0].host,
     "ledger_floor": lambda arguments: arguments[0],
+    "greet": lambda arguments: arguments[0],
     "confirm_live_migration": lambda _arguments: (
         None
     ),  # its migration says whom it concerns: the endpoint looks
@@ -54,7 +66,8 @@ class Gate:
         self._database = database
         self._policy = policy
         self._keep_s = KEPT_AGES * message_max_age_s
-        self._rejections = _Bound(REJECTIONS_MAX, period_s=REJECTIONS_PERIOD_S)
+        self._strangers = _Bound(REJECTIONS_MAX, of_one=REJECTIONS_OF_ONE_MAX, period_s=REJECTIONS_PERIOD_S)
+        self._known = _Bound(REJECTIONS_MAX, of_one=REJECTIONS_OF_ONE_MAX, period_s=REJECTIONS_PERIOD_S)
 
     def answer(self, request: Request, carry_out: Callable[[], Answer]) -> Answer:
         signer = request.context.signer
@@ -69,8 +82,7 @@ class Gate:
 
     def rejected(self, envelope: Envelope, error: LimosaError) -> None:
         """Audit it, up to a bound: anybody who reaches the message bus can make these."""
-        LOG.warning("%s was dropped: %s", log.mask(f"{envelope.method:.80}"), error)
-        if not self._rejections.has_room():
+        if not self._strangers.has_room(envelope.signer):
             return
         self._database.transact(
             lambda session: audit.note(
@@ -98,54 +110,59 @@ class Gate:
 
     def _not_permitted(self, request: Request, what: str, *, why: str = "") -> NotPermittedError:
         error = NotPermittedError(signer=request.context.signer, what=what, why=why)
-        if self._rejections.has_room():
-            self._database.transact(
-                lambda session: _note(session, request, AuditResult.NOT_PERMITTED, detail=str(error))
-            )
+        self._note_refusal(request, AuditResult.NOT_PERMITTED, str(error))
         return error
 
-    def _once(self, request: Request, carry_out: Callable[[], Answer]) -> Answer:
-        """Its first answer, given before or now. The answer and its line in the audit are one commit.
+    def _note_refusal(self, request: Request, result: AuditResult, detail: str) -> None:
+        if self._known.has_room(str(request.context.signer)):
+            self._database.transact(lambda session: _note(session, request, result, detail=detail))
 
-        Should we die between the deed and that commit, a repeated request is carried out again: all of them may be,
-        and `live_migrate` finds its own migration by the request's id.
+    def _once(self, request: Request, carry_out: Callable[[], Answer]) -> Answer:
+        """Its first answer, given before, by somebody else at this moment, or now.
+
+        The id is committed before the deed, and the answer with its line in the audit behind it. Should we die in
+        between, whoever asks again waits, and then carries it out again: all of them may be, and `live_migrate` finds
+        its own migration by the request's id.
         """
+        deadline = time.monotonic() + ANSWER_WAIT_S
+        while True:  # until there is an answer, or the request is ours
+            known = self._begin(request)
+            if known.answer is not None:
+                LOG.info("%s is answered again (%s)", request.method, request.context.request_id)
+                return _loads(known.answer)
+            if known.is_ours:
+                break
+            if time.monotonic() >= deadline:
+                raise RequestAtWorkError(request_id=request.context.request_id)
+            sleep(ANSWER_POLL_S)
+        answer = carry_out()
+        return _loads(self._database.transact(lambda session: _keep(session, request, answer)))
+
+    def _begin(self, request: Request) -> requests.Known:
         signer, request_id = str(request.context.signer), request.context.request_id
         digest = hashlib.sha256(f"{request.method}\n{request.payload}".encode()).hexdigest()
         try:
-            with self._database.reading() as session:
-                first = requests.find(session, request_id, signer=signer, digest=digest)
-        except RequestReusedError as error:
-            detail = str(error)
-            self._database.transact(
-                lambda session: _note(session, request, AuditResult.REJECTED, detail=detail)
+            return self._database.transact(
+                lambda session: requests.begin(
+                    session,
+                    request_id,
+                    signer=signer,
+                    digest=digest,
+                    keep_s=self._keep_s,
+                    abandoned_s=ANSWER_WAIT_S,
+                )
             )
+        except RequestReusedError as error:
+            self._note_refusal(request, AuditResult.REJECTED, str(error))
             raise
-        if first is not None:
-            LOG.info("%s of %s is answered again (%s)", request.method, signer, request_id)
-            return _loads(first)
-        answer = carry_out()
-        kept = self._database.transact(
-            lambda session: _keep(session, request, answer, digest=digest, keep_s=self._keep_s)
-        )
-        return _loads(kept)
 
 
-def _keep(session: Session, request: Request, answer: Answer, *, digest: str, keep_s: float) -> str:
+def _keep(session: Session, request: Request, answer: Answer) -> str:
     text = json.dumps(answer)
-    kept = requests.keep(
-        session,
-        request.context.request_id,
-        signer=str(request.context.signer),
-        digest=digest,
-        answer=text,
-        keep_s=keep_s,
-    )
-    if kept is text:
-        error = answer.get("error")
-        result = AuditResult.DONE if error is None else AuditResult.FAILED
-        _note(session, request, result, detail="" if error is None else _sentence(error))
-    return kept
+    error = answer.get("error")
+    result = AuditResult.DONE if error is None else AuditResult.FAILED
+    _note(session, request, result, detail="" if error is None else _sentence(error))
+    return requests.keep(session, request.context.request_id, text)
 
 
 def _note(session: Session, request: Request, result: AuditResult, *, detail: str) -> None:
@@ -184,19 +201,24 @@ def _loads(answer: str) -> Answer:
 
 
 class _Bound:
-    """At most so many in each period."""
+    """At most so many in each period, and at most so many of one."""
 
-    def __init__(self, most: int, *, period_s: float) -> None:
+    def __init__(self, most: int, *, of_one: int, period_s: float) -> None:
         self._most = most
+        self._of_one = of_one
         self._period_s = period_s
         self._lock = threading.Lock()
         self._since = time.monotonic()
-        self._count = 0
+        self._counts: Counter[str] = Counter()  # no more names than `most`
 
-    def has_room(self) -> bool:
+    def has_room(self, name: str) -> bool:
+        """Whether one more of this name may be; counted then."""
         with self._lock:
             now = time.monotonic()
             if now - self._since > self._period_s:
-                self._since, self._count = now, 0
-            self._count += 1
-            return self._count <= self._most
+                self._since = now
+                self._counts.clear()
+            if self._counts.total() >= self._most or self._counts[name] >= self._of_one:
+                return False
+            self._counts[name] += 1
+            return True

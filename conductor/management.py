@@ -23,9 +23,11 @@ def main(argv: Sequence[str]) -> int:
 
     def load_and_run() -> None:
         from common import config
+        from conductor.db.engine import told_as_errors
 
         files = [word for path in arguments.config_file for word in ("--config-file", path)]
-        command(arguments, config.load(files, service="tool"))
+        with told_as_errors():
+            command(arguments, config.load(files, service="tool"))
 
     return run(load_and_run)
 

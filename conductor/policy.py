@@ -4,9 +4,11 @@ A rule for each method of the endpoint that clients call; a test compares. Agent
 may tell is decided by what concerns it (`conductor.gate`). `python -m conductor.policy` prints the sample.
 """
 
+import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from oslo_config import cfg
@@ -16,6 +18,8 @@ from common.errors import ConfigurationError
 from common.states import Role
 
 PREFIX: Final = "limosa:"
+
+LOG = logging.getLogger(__name__)
 
 _ROLES: Final = {
     Role.ADMIN: ("role:admin", "Whoever decides who may do what."),
@@ -62,27 +66,78 @@ BY_METHOD: Final[Mapping[str, Rule]] = {rule.method: rule for rule in RULES}
 
 
 class Policy:
-    """Decides. Reads the operator's file again when it has changed."""
+    """Decides. A file that has changed is read again; one that cannot work then leaves the rules as they were."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         """Raises ConfigurationError for a file that cannot be read, or that names what does not exist."""
-        self._enforcer = policy.Enforcer(conf)
-        self._enforcer.suppress_default_change_warnings = True
-        self._enforcer.register_defaults(list(_defaults()))
-        try:
-            self._enforcer.load_rules()
-            self._enforcer.check_rules(raise_on_violation=True)
-        except Exception as error:  # of YAML, of oslo.policy, of the file: all of them are about the file
-            raise _unusable(str(error)) from error
-        unknown = self._enforcer.file_rules.keys() - {default.name for default in _defaults()}
-        misspelt = sorted(name for name in unknown if name.startswith(PREFIX))
-        if misspelt:
-            raise _unusable(f"there is no such rule: {', '.join(misspelt)}")
+        self._conf = conf
+        self._enforcer = _load(conf)
+        self._stamp = self._stamp_now()
 
     def permits(self, name: str, role: Role, rule: Rule) -> bool:
-        """Whether this administrator may call this method."""
+        """Whether this administrator may call this method. What cannot be decided is not permitted."""
+        self._read_again_if_changed()
         credentials: dict[str, Any] = {"roles": [role.value], "user_id": name}
-        return bool(self._enforcer.enforce(PREFIX + rule.method, {}, credentials))
+        try:
+            return bool(self._enforcer.enforce(PREFIX + rule.method, {}, credentials))
+        except Exception:
+            LOG.exception("the policy cannot say whether %s may %s: it is not permitted", name, rule.what)
+            return False
+
+    def _read_again_if_changed(self) -> None:
+        stamp = self._stamp_now()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        if stamp is None or not stamp[-1]:
+            # Somebody is about to write it, and what it forbids must stay forbidden.
+            LOG.error("the policy file is gone or empty: its rules hold until the conductor is started anew")
+            return
+        try:
+            self._enforcer = _load(self._conf)
+        except ConfigurationError as error:
+            LOG.error("%s The rules that were there before hold.", error)
+        else:
+            LOG.warning("the policy file has changed: its rules hold from now on")
+
+    def _stamp_now(self) -> tuple[int, ...] | None:
+        """What changes with the file, its size last; None: there is none."""
+        path = self._conf.find_file(self._conf.oslo_policy.policy_file)
+        try:
+            found = Path(path).stat() if path else None
+        except OSError:
+            return None
+        return None if found is None else (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+def _load(conf: cfg.ConfigOpts) -> Any:
+    """The rules as the file has them now; raises ConfigurationError."""
+    enforcer = policy.Enforcer(conf)
+    enforcer.suppress_default_change_warnings = True
+    enforcer.register_defaults(list(_defaults()))
+    try:
+        enforcer.load_rules()
+        enforcer.check_rules(raise_on_violation=True)
+        problem = next(_problems(enforcer.file_rules), None)
+    except Exception as error:  # of YAML, of oslo.policy, of the file: all of them are about the file
+        raise _unusable(str(error)) from error
+    if problem is not None:
+        raise _unusable(problem)
+    enforcer.use_conf = False  # it would read the file again by itself, whatever stands there then
+    return enforcer
+
+
+def _problems(file_rules: Mapping[str, Any]) -> Iterator[str]:
+    """What oslo.policy would take, and nobody can have meant: an empty rule lets everybody in."""
+    known = {default.name for default in _defaults()}
+    misspelt = sorted(name for name in file_rules if name.startswith(PREFIX) and name not in known)
+    if misspelt:
+        yield f"there is no such rule: {', '.join(misspelt)}"
+    for name, rule in sorted(file_rules.items()):
+        if not isinstance(rule.check_str, str) or not rule.check_str.strip():
+            yield f"{name} has no text: write @ for everybody, ! for nobody"
+        elif str(rule.check) == "!" and rule.check_str.strip() != "!":
+            yield f"{name} cannot be understood: {rule.check_str}"
 
 
 def _unusable(reason: str) -> ConfigurationError:

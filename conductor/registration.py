@@ -7,8 +7,9 @@ from pathlib import Path
 from oslo_config import cfg
 from sqlalchemy.orm import Session
 
+from common import credentials
 from common.errors import LimosaError
-from common.identity import NameInvalidError, PublicKey, is_name
+from common.identity import KeyFileError, NameInvalidError, PublicKey, is_name
 from common.states import AuditResult, Role
 from conductor.app import connection
 from conductor.db import audit, keys
@@ -34,6 +35,8 @@ def add_host(conf: cfg.ConfigOpts, host: str, public_key: Path, *, is_replacing:
     """Raises NameInvalidError, KeyFileError, HostKnownError. The same key twice is no error."""
     _refuse_if_invalid(host)
     pem = PublicKey.load(public_key).to_pem()
+    if pem == _conductors(conf):
+        raise KeyFileError(path=public_key, reason="it is the conductors' own; a host makes one of its own")
     with _opened(conf) as database:
 
         def add(session: Session) -> None:
@@ -83,6 +86,11 @@ def _opened(conf: cfg.ConfigOpts) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def _conductors(conf: cfg.ConfigOpts) -> str | None:
+    path = credentials.key_path(conf, "conductor_public_key")
+    return PublicKey.load(path).to_pem() if path.exists() else None
 
 
 def _refuse_if_invalid(name: str) -> None:

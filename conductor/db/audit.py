@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
+from common.log import printable
 from common.states import AuditResult
 from common.views import AuditFilter
 from conductor.db import clock
 from conductor.db.models import NAME_MAX_CHARS, Audit
 
 ENTRIES_MAX = 200_000  # some 50 MB; then the oldest go
+# Anybody who reaches the message bus can make these: they must not push out what was really done.
+REJECTED_MAX = 10_000
 TEXT_MAX_CHARS = 1_000
 
 
@@ -24,21 +27,28 @@ def note(
     detail: str,
     request_id: str,
 ) -> None:
-    """Add a line. What a stranger has sent is cut to what a line may hold."""
+    """Add a line. What a stranger has sent is made harmless, and cut to what a line may hold."""
     session.add(
         Audit(
             at_ms=clock.read_ms(session),
-            signer=signer[:NAME_MAX_CHARS],
-            method=method[:NAME_MAX_CHARS],
-            target=target[:TEXT_MAX_CHARS],
+            signer=printable(signer)[:NAME_MAX_CHARS],
+            method=printable(method)[:NAME_MAX_CHARS],
+            target=printable(target)[:TEXT_MAX_CHARS],
             result=result,
-            detail=detail[:TEXT_MAX_CHARS],
-            request_id=request_id[:NAME_MAX_CHARS],
+            detail=printable(detail)[:TEXT_MAX_CHARS],
+            request_id=printable(request_id)[:NAME_MAX_CHARS],
         )
     )
     session.flush()
-    newest = session.execute(select(func.max(Audit.id))).scalar_one()
-    session.execute(delete(Audit).where(Audit.id <= newest - ENTRIES_MAX))
+    is_rejected = Audit.result == AuditResult.REJECTED
+    most, alike = (
+        (REJECTED_MAX, is_rejected) if result is AuditResult.REJECTED else (ENTRIES_MAX, ~is_rejected)
+    )
+    oldest = session.scalars(
+        select(Audit.id).where(alike).order_by(Audit.id.desc()).offset(most).limit(1)
+    ).first()
+    if oldest is not None:
+        session.execute(delete(Audit).where(alike, Audit.id <= oldest))
 
 
 def read(session: Session, which: AuditFilter) -> Sequence[Audit]:

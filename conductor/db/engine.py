@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from common import log
 from common.concurrency import sleep
-from common.errors import ConfigurationError, ConflictError, describe_os_error
+from common.errors import ConfigurationError, ConflictError, LimosaError, describe_os_error
 from conductor.db import schema
 
 BUSY_TIMEOUT_MS = 5_000  # for a backup, or somebody's sqlite3 shell; our own writers queue on a lock
@@ -79,7 +79,7 @@ class Database:
         for tries_left in range(self._max_retries, -1, -1):
             try:
                 return self._transact(work)
-            except (ConflictError, OperationalError) as error:
+            except (ConflictError, OperationalError, IntegrityError) as error:
                 if not tries_left:
                     raise
                 LOG.info("a transaction is tried again: %s", error)
@@ -99,6 +99,20 @@ class Database:
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
+
+
+class DatabaseError(LimosaError):
+    message = "The database does not work as it should: {reason}."
+    hint = "If a conductor was at work on it for long, try again."
+
+
+@contextmanager
+def told_as_errors() -> Iterator[None]:
+    """For whoever is not a service: what the database's driver raises, as a sentence."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise DatabaseError(reason=log.mask(str(error.orig))) from error
 
 
 def _parsed(connection: str) -> URL:

@@ -35,8 +35,11 @@ def list_hosts(session: Session) -> Sequence[HostKey]:
 def add_administrator(
     session: Session, name: str, *, role: Role, public_key: str, by: str, valid_days: int | None
 ) -> Administrator:
-    """Raises AdministratorExistsError, also for a name whose key was revoked."""
-    if session.get(Administrator, name) is not None:
+    """Raises AdministratorExistsError, also for a name whose key was revoked. Registered twice alike is once."""
+    known = session.get(Administrator, name)
+    if known is not None:
+        if (known.role, known.public_key, known.revoked_at_ms) == (role, public_key, None):
+            return known
         raise AdministratorExistsError(name=name)
     now_ms = clock.read_ms(session)
     row = Administrator(

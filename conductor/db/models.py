@@ -108,7 +108,7 @@ class Migration(Base):
     source: Mapped[str] = mapped_column(Name)
     dest: Mapped[str] = mapped_column(Name)
     requested_dest: Mapped[str | None] = mapped_column(Name)
-    request_id: Mapped[str | None] = mapped_column(Name)  # of the request that began it
+    request_id: Mapped[str | None] = mapped_column(Name)  # a digest of the request that began it
     saga: Mapped[str] = mapped_column(Json)  # conductor.saga.Saga
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
     updated_at_ms: Mapped[int] = mapped_column(BigInteger)
@@ -187,7 +187,10 @@ class Administrator(Base):
 
 
 class Request(Base):
-    """A request that changed something, and its first answer: a repeated one gets that, and changes nothing."""
+    """A request that changes something, written before it is carried out, and then its first answer.
+
+    A repeated one gets that answer, and changes nothing.
+    """
 
     __tablename__ = "requests"
     __table_args__ = (Index("requests_by_age", "at_ms"),)
@@ -195,7 +198,7 @@ class Request(Base):
     id: Mapped[str] = mapped_column(Name, primary_key=True)
     signer: Mapped[str] = mapped_column(Name)
     digest: Mapped[str] = mapped_column(String(64))  # of method and arguments
-    answer: Mapped[str] = mapped_column(Text)  # JSON, as it was sent
+    answer: Mapped[str | None] = mapped_column(Text)  # JSON, as it was sent; NULL: it is being carried out
     at_ms: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -1,5 +1,6 @@
 """Nobody in who does not belong: forged, replayed, expired and revoked; hosts that speak for others; roles; the audit."""
 
+import hashlib
 import json
 import time
 from dataclasses import replace
@@ -7,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from common.agent_api import interface as agent_interface
+from common.concurrency import spawn
 from common.conductor_api import INTERFACE, ConductorAPI
 from common.dispatch import CALL_KEY, encode_arguments
-from common.envelope import Envelope, new_request_id
+from common.envelope import PAYLOAD_MAX_CHARS, Envelope, new_request_id
 from common.errors import (
     AdministratorExistsError,
     AdministratorNotFoundError,
@@ -31,13 +33,22 @@ from common.identity import (
     SignatureWrongError,
 )
 from common.migration import JobStatistics, Progress
+from common.rpc import ReplyNotProvenError
 from common.states import AuditResult, Phase, Result, Role, Verb
-from common.views import AdministratorRequest, AuditFilter, KeyState, LiveMigrationRequest, MigrationFilter
+from common.views import (
+    AdministratorRequest,
+    AuditFilter,
+    InstanceView,
+    KeyState,
+    LiveMigrationRequest,
+    MigrationFilter,
+)
 from common.wire import to_primitive
+from conductor.db import requests
 from conductor.db.models import Administrator, Request
-from conductor.gate import REJECTIONS_MAX
+from conductor.gate import REJECTIONS_MAX, REJECTIONS_OF_ONE_MAX
 from tests.fakes import identities
-from tests.fakes.cluster import GUEST, Cluster
+from tests.fakes.cluster import GUEST, WAIT_S, Cluster
 
 REQUEST = LiveMigrationRequest(instance="web1", dest="compute2")
 
@@ -51,6 +62,10 @@ def cluster(tmp_path):
 
 def administrator(name, key=identities.KEYS[Kind.ADMINISTRATOR]):
     return Identity(principal=Principal(kind=Kind.ADMINISTRATOR, name=name), key=key)
+
+
+def a_public_key():
+    return PrivateKey.generate().public.to_pem()
 
 
 def create(cluster, name, role=Role.READER, *, key=identities.KEYS[Kind.ADMINISTRATOR], **more):
@@ -331,10 +346,135 @@ def test_a_message_for_a_host_is_nothing_for_a_conductor(cluster):
 
 
 def test_rejected_messages_do_not_fill_the_audit(cluster):
-    forged = message("list_instances", identity=administrator("eve"))
-    for _ in range(REJECTIONS_MAX + 5):
-        put_into_queue(cluster, forged)
+    for number in range(REJECTIONS_MAX + 5):
+        put_into_queue(cluster, message("list_instances", identity=administrator(f"eve{number}")))
     assert len(audit(cluster, result=AuditResult.REJECTED, limit=1000)) <= REJECTIONS_MAX
+
+
+def test_two_requests_under_one_id_at_the_same_moment_are_one_request_and_a_refusal(cluster):
+    request_id = new_request_id()
+    other = AdministratorRequest(name="mallory", role=Role.ADMIN, public_key=a_public_key())
+    asked = (
+        message("create_administrator", other, request_id=request_id),
+        message("enable_service", "compute1", request_id=request_id),
+    )
+
+    answers = [task.wait(WAIT_S) for task in [spawn(put_into_queue, cluster, one) for one in asked]]
+
+    refused = [answer for answer in answers if answer.get("error", {}).get("code") == "RequestReusedError"]
+    assert len(refused) == 1
+    done = {line.method for line in audit(cluster, result=AuditResult.DONE)}
+    is_registered = "mallory" in {view.name for view in cluster.api.list_administrators()}
+    assert done == ({"create_administrator"} if is_registered else {"enable_service"})
+
+
+def test_the_same_request_twice_at_the_same_moment_is_carried_out_once_and_answered_twice(cluster):
+    bob = AdministratorRequest(name="bob", role=Role.READER, public_key=a_public_key())
+    asked = message("create_administrator", bob)
+
+    first, second = [task.wait(WAIT_S) for task in [spawn(put_into_queue, cluster, asked) for _ in range(2)]]
+
+    assert first == second
+    assert first["result"]["name"] == "bob"
+    assert len(audit(cluster)) == 1
+
+
+def test_a_request_whose_conductor_died_is_carried_out_by_the_next_one_in_time(cluster, monkeypatch):
+    monkeypatch.setattr("conductor.gate.ANSWER_WAIT_S", 0.3)
+    asked = message("disable_service", "compute2", "new memory")
+    signer = str(identities.ADMINISTRATOR.principal)
+    digest = hashlib.sha256(f"disable_service\n{asked['payload']}".encode()).hexdigest()
+    cluster.conductor.database.transact(
+        lambda session: requests.begin(
+            session, asked["request_id"], signer=signer, digest=digest, keep_s=900, abandoned_s=900
+        )
+    )
+
+    answers = [put_into_queue(cluster, asked) for _ in range(2)]
+
+    assert any("result" in answer for answer in answers)
+    assert len(audit(cluster, result=AuditResult.DONE)) == 1
+
+
+def test_an_id_that_once_began_a_migration_begins_another_for_somebody_else(cluster):
+    request_id = new_request_id()
+    first = put_into_queue(cluster, message("live_migrate", REQUEST, request_id=request_id))
+    cluster.end_of(cluster.api.show_migration(first["result"]["id"]))
+    cluster.conductor.database.transact(lambda session: session.query(Request).delete())
+    create(cluster, "bob", Role.OPERATOR)
+
+    stranger = message("live_migrate", REQUEST, identity=administrator("bob"), request_id=request_id)
+    answer = put_into_queue(cluster, stranger)
+
+    assert answer.get("result", {}).get("id") != first["result"]["id"]
+
+
+def test_registering_the_same_key_again_is_registering_it_once(cluster):
+    request = AdministratorRequest(name="bob", role=Role.READER, public_key=a_public_key())
+    assert cluster.api.create_administrator(request) == cluster.api.create_administrator(request)
+    with pytest.raises(AdministratorExistsError):
+        cluster.api.create_administrator(replace(request, role=Role.ADMIN))
+
+
+def test_the_answer_to_a_forgery_answers_nothing_else(cluster):
+    """Else a stranger could have a refusal made for somebody's request, and hand it to him."""
+    bus = cluster.bus(identities.ADMINISTRATOR)
+    pending = message("list_instances")
+    forged = {**pending, "signature": "AAAA"}
+    reply = bus.sender(INTERFACE.topic, None, 5.0).call({CALL_KEY: True}, "receive", sealed=forged)
+
+    assert reply["in_reply_to"] == "AAAA" != pending["signature"]
+    with pytest.raises(ReplyNotProvenError):
+        bus.client(INTERFACE)._believe(reply, pending, tuple[InstanceView, ...])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sent_at": 10**400},
+        {"signer": "administrator:\ud800"},
+        {"method": "\ud800"},
+        {"request_id": ""},
+        {"request_id": "x" * 10_000},
+        {"payload": "[" * 200_000},
+        {"version": "1." + "9" * 5_000},
+        {"payload": "x" * (PAYLOAD_MAX_CHARS + 1)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_whatever_a_stranger_sends_is_answered_and_breaks_nothing(cluster, changes):
+    assert "error" in put_into_queue(cluster, {**message("list_instances"), **changes})
+    assert cluster.api.list_instances() != ()
+
+
+def test_what_strangers_write_moves_no_cursor_and_makes_no_line(cluster):
+    put_into_queue(cluster, message("list\n\x1b[31m", identity=administrator("eve")))
+    [line] = audit(cluster, result=AuditResult.REJECTED)
+    assert line.method == "list\\n\\x1b[31m"
+
+
+def test_strangers_push_no_true_line_out_of_the_audit(cluster, monkeypatch):
+    monkeypatch.setattr("conductor.db.audit.REJECTED_MAX", 3)
+    create(cluster, "bob")
+    for number in range(8):
+        put_into_queue(cluster, message("list_instances", identity=administrator(f"eve{number}")))
+
+    assert len(audit(cluster, result=AuditResult.REJECTED)) == 3
+    assert [line.method for line in audit(cluster, result=AuditResult.DONE)] == ["create_administrator"]
+
+
+def test_one_who_sends_many_hides_nobody_elses_refusal(cluster):
+    bob = create(cluster, "bob")
+    for _ in range(REJECTIONS_OF_ONE_MAX + 5):
+        put_into_queue(cluster, message("list_instances", identity=administrator("eve")))
+    put_into_queue(cluster, message("list_instances", identity=administrator("mallory")))
+    with pytest.raises(NotPermittedError):
+        bob.live_migrate(REQUEST)
+
+    signers = [line.signer for line in audit(cluster, result=AuditResult.REJECTED)]
+    assert signers.count("administrator:eve") == REJECTIONS_OF_ONE_MAX
+    assert signers.count("administrator:mallory") == 1
+    assert len(audit(cluster, result=AuditResult.NOT_PERMITTED)) == 1
 
 
 # ---- the audit

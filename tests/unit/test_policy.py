@@ -80,9 +80,53 @@ def test_a_file_that_cannot_work_stops_the_conductor_at_start(make_policy, text,
     assert caught.value.exit_code == 2
 
 
-def test_a_check_that_makes_no_sense_permits_nothing(make_policy):
-    policy = make_policy('"limosa:live_migrate": "role:admin and"')
+def forbid(policy_file, text):
+    """Put another file in its place, as an editor does."""
+    policy_file.with_suffix(".new").write_text(text)
+    policy_file.with_suffix(".new").rename(policy_file)
+
+
+def test_a_file_that_changes_is_read_again(make_policy, tmp_path):
+    policy = make_policy('"limosa:live_migrate": "!"')
     assert "live_migrate" not in permitted(policy, Role.ADMIN)
+
+    forbid(tmp_path / "policy.yaml", '"limosa:list_audit": "!"')
+
+    assert "live_migrate" in permitted(policy, Role.ADMIN)
+    assert "list_audit" not in permitted(policy, Role.ADMIN)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: [", '"limosa:live_migrat": "!"', '"limosa:live_migrate": ""', "[1]", None]
+)
+def test_a_file_that_cannot_work_while_running_permits_no_more_than_before(
+    make_policy, tmp_path, caplog, text
+):
+    policy = make_policy('"limosa:live_migrate": "!"')
+    if text is None:
+        (tmp_path / "policy.yaml").unlink()
+    else:
+        forbid(tmp_path / "policy.yaml", text)
+
+    assert "live_migrate" not in permitted(policy, Role.ADMIN)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"limosa:live_migrate": "role:admin and"',
+        '"limosa:create_administrator":',
+        '"limosa:create_administrator": ""',
+        '"limosa:create_administrator": []',
+        '"admin": ""',
+        '17: "@"',
+        '"limosa:live_migrate": "rule:limosa:live_migrate"',
+    ],
+)
+def test_a_rule_that_nobody_can_have_meant_stops_the_conductor_at_start(make_policy, text):
+    with pytest.raises(ConfigurationError, match="policy_file"):
+        make_policy(text)
 
 
 def test_the_sample_is_what_the_code_says():

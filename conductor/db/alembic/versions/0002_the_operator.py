@@ -53,7 +53,7 @@ def _create_requests() -> None:
         sa.Column("id", NAME, nullable=False),
         sa.Column("signer", NAME, nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=True),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
