@@ -45,15 +45,21 @@ def no_service_stumbles(lab: Lab) -> Iterator[None]:
     assert tracebacks(lab) == before
 
 
-def test_what_cannot_be_started_here_is_found_shown_and_not_moved(lab: Lab, defined: str) -> None:
+def test_what_cannot_be_started_here_is_found_shown_checked_and_not_moved(lab: Lab, defined: str) -> None:
     before = lab.virsh("compute1", "dumpxml", defined)
 
     shown = json.loads(lab.limosa("show", defined, "-f", "json").stdout)
+    checked = lab.limosa("check", defined, "compute2", "-f", "json", check=False)
     refused = lab.limosa("live-migration", defined, "compute2", check=False)
 
     assert (shown["name"], shown["host"], shown["power_state"]) == (defined, "compute1", "shutoff")
     assert (refused.returncode, "Traceback" in refused.stderr) == (REFUSED, False)
     assert "only a running or paused guest migrates live" in refused.stderr
+    assert (checked.returncode, "Traceback" in checked.stderr) == (REFUSED, False)
+    [row] = json.loads(checked.stdout)
+    codes = {finding["code"] for finding in row["findings"]}
+    assert {"secret_missing", "network_missing", "nwfilter_missing", "disk_not_provable"} <= codes
+    assert "check_failed" not in codes, "no check stumbles over what it does not know"
     assert lab.virsh("compute1", "dumpxml", defined) == before
     assert observer.residue(lab) == observer.NOTHING
 
