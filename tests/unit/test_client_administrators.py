@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from common.errors import AdministratorExistsError, NotPermittedError
+from common.errors import AdministratorExistsError, NotPermittedError, ServiceUnreachableError
 from common.identity import PrivateKey, PublicKey
 from common.states import AuditResult, Role
 from common.views import AdministratorRequest, AuditFilter
@@ -49,6 +49,15 @@ def test_a_key_that_nobody_will_know_is_removed_again(tmp_path):
     assert done.code == 2
     assert "There is an administrator bob already." in done.stderr
     assert not path.exists()
+
+
+def test_a_key_that_may_be_registered_is_kept(tmp_path):
+    lost = ServiceUnreachableError(timeout_s="30", bus="rabbit://")
+    conductor, path = FakeConductor(error=lost), tmp_path / "bob.key"
+    done = run(conductor, "admin", "create", "bob", "--role", "reader", "--key-file", str(path))
+    assert done.code == 1
+    assert f"Whether the key in {path} is registered, `limosa admin list` shows" in done.stderr
+    assert path.exists()
 
 
 def test_a_key_file_that_exists_is_left_alone(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from client.exit_codes import ExitCode
 from common import checks, errors
-from common.identity import Kind, Principal
+from common.identity import KeyRevokedError, Kind, Principal
 from common.states import MigrationStatus
 from common.views import LiveMigrationRequest
 from tests.fakes import limosa
@@ -180,6 +180,14 @@ def test_exit_6_conductors_gone_while_watching():
     ended = run(moving(RUNNING, *gone), "live-migration", "web1", "--timeout", "0.05")
     assert ended.code == ExitCode.UNKNOWN
     assert "is not known here" in ended.stderr
+
+
+def test_exit_6_who_may_watch_no_more_is_told_that_it_goes_on():
+    revoked = KeyRevokedError(signer="administrator:bob", at="2025-03-01")
+    done = run(FakeConductor(migrations=(RUNNING,), script=(revoked,)), "live-migration", "web1", "compute2")
+    assert done.code == ExitCode.UNKNOWN
+    assert "The key of administrator:bob was revoked" in done.stderr
+    assert "It goes on without this command." in done.stderr
 
 
 def test_exit_7_still_running_when_the_timeout_passes():

@@ -1,5 +1,6 @@
 """Keys, their files, and who may be called what."""
 
+import os
 import stat
 import subprocess
 
@@ -67,6 +68,22 @@ def test_what_is_no_key_is_told_with_its_file(tmp_path, text):
         PrivateKey.load(path)
     with pytest.raises(KeyFileError, match=rf"{path} is no key that can be used"):
         PublicKey.load(path)
+
+
+def test_a_key_that_could_not_be_written_leaves_nothing_behind(tmp_path, key, monkeypatch):
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("common.identity.os.fsync", full)
+    with pytest.raises(KeyFileError, match="No space left"):
+        key.save(tmp_path / "ann.key")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_under_the_name_of_a_key_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "ann.key", 0o600)
+    with pytest.raises(KeyFileError, match="it is no file"):
+        PrivateKey.load(tmp_path / "ann.key")
 
 
 def test_a_file_that_is_missing_is_told_once(tmp_path):

@@ -1,12 +1,14 @@
 """What is done on a controller: bootstrap once, register hosts, and the key that a host makes for itself."""
 
+import errno
 import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
-from common import config
+from common import config, credentials
+from common.errors import ConfigurationError
 from common.identity import PrivateKey, PublicKey
 from compute_agent import host_key
 from conductor import management
@@ -197,3 +199,67 @@ def test_a_host_makes_its_key_once_and_prints_its_public_half(controller):
 @pytest.mark.parametrize("words", [(), ("bootstrap", "--nonsense"), ("host",), ("host", "add", "compute1")])
 def test_usage_errors_end_with_2(controller, words):
     assert controller.run(*(words or ("host", "nonsense")))[0] == 2
+
+
+def test_bootstrap_registers_nobody_whose_key_nobody_could_read(controller, monkeypatch):
+    def full(_sentence):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("conductor.bootstrap.say", full)
+    assert controller.run("bootstrap")[0] == 1
+    assert controller.rows("SELECT name FROM administrators") == []
+
+    monkeypatch.undo()
+    assert controller.run("bootstrap")[0] == 0
+
+
+def test_a_bootstrap_that_broke_off_behind_the_administrators_key_takes_that_key(controller):
+    path = controller.directory / "admin.key"
+    key = PrivateKey.generate()
+    key.save(path)
+
+    assert controller.run("bootstrap", "--administrator-key", str(path))[0] == 0
+
+    assert controller.rows("SELECT public_key FROM administrators") == [(key.public.to_pem(),)]
+
+
+def test_bootstrap_refuses_a_public_key_of_other_conductors_and_leaves_it(controller):
+    (controller.directory / "keys").mkdir()
+    public = controller.directory / "keys/conductor.pub"
+    public.write_text(PrivateKey.generate().public.to_pem())
+    before = public.read_text()
+
+    code, text = controller.run("bootstrap")
+
+    assert code == 2
+    assert "belongs to another key" in text
+    assert public.read_text() == before
+    assert controller.rows("SELECT name FROM administrators") == []
+
+
+def test_a_conductor_with_another_key_than_everybody_knows_does_not_start(ready):
+    conf = config.load(["--config-file", str(ready.config_file)], service="tool")
+    assert credentials.of_conductor(conf).principal.name == "controller"
+
+    (ready.directory / "keys/conductor.key").unlink()
+    PrivateKey.generate().save(ready.directory / "keys/conductor.key")
+
+    with pytest.raises(ConfigurationError, match="does not belong to"):
+        credentials.of_conductor(conf)
+
+
+def test_the_conductors_own_key_is_no_hosts(ready):
+    code, text = ready.run(
+        "host", "add", "compute1", "--public-key", str(ready.directory / "keys/conductor.pub")
+    )
+    assert code == 2
+    assert "the conductors' own" in text
+    assert ready.run("host", "list") == (0, "")
+
+
+def test_a_database_that_is_broken_is_told_in_a_sentence(ready):
+    with sqlite3.connect(ready.database) as connection:
+        connection.execute("DROP TABLE host_keys")
+    code, text = ready.run("host", "list")
+    assert code == 1
+    assert "The database does not work as it should: no such table: host_keys." in text
