@@ -11,16 +11,19 @@ if TYPE_CHECKING:
 def connect(config_files: Sequence[str]) -> "ConductorAPI":
     """Return the conductors' API over the configured message bus; connects at the first call.
 
-    Without `config_files` that is the bus of /etc/limosa/limosa.conf. Raises ConfigurationError.
+    Without `config_files` that is the bus of /etc/limosa/limosa.conf. Raises ConfigurationError, and
+    BrokerUnreachableError at once where oslo.messaging would try until its timeout.
     """
     # oslo.messaging takes a quarter of a second to import: not for `--help` or a usage error.
-    from common import config, credentials
+    from common import broker, config, credentials
     from common.conductor_api import ConductorAPI
     from common.rpc import Bus
 
     conf = config.load(_arguments(config_files), service="client")
     identity, keyring = credentials.of_administrator(conf), credentials.conductors_key(conf)
-    return ConductorAPI(Bus(conf, identity=identity, keyring=keyring))
+    bus = Bus(conf, identity=identity, keyring=keyring)
+    broker.configured(conf).refuse_if_away()
+    return ConductorAPI(bus)
 
 
 def listen(config_files: Sequence[str], pattern: str) -> "Feed":

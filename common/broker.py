@@ -4,6 +4,7 @@ The only importer of kombu beside `common.rpc`. A Link belongs to one thread of 
 it closes it when it breaks, and opens the next one.
 """
 
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -101,6 +102,18 @@ class Broker:
                     raise refusal from error
                 failures.append(f"{host.name}:{host.port}: {log.mask(str(error))}".rstrip("."))
         raise BrokerUnreachableError(bus=self.name, reason="; ".join(failures))
+
+    def refuse_if_away(self) -> None:
+        """Raise BrokerUnreachableError where none of the hosts takes a connection: a person should not wait for that."""
+        failures = []
+        for host in () if self.is_in_memory else self.hosts:
+            try:
+                with socket.create_connection((host.name, host.port), timeout=CONNECT_TIMEOUT_S):
+                    return
+            except OSError as error:
+                failures.append(f"{host.name}:{host.port}: {error.strerror or error}".rstrip("."))
+        if failures:
+            raise BrokerUnreachableError(bus=self.name, reason="; ".join(failures))
 
     def _connection(self, host: BrokerHost) -> Any:
         options: dict[str, Any] = {"confirm_publish": True}

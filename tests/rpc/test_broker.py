@@ -92,6 +92,17 @@ def test_when_no_host_answers_each_is_named_with_its_reason():
     assert caught.value.exit_code == 1
 
 
+def test_a_broker_that_is_away_is_told_at_once_and_one_that_is_there_is_none_to_speak_of():
+    away = Broker(name="rabbit://***", hosts=(host(), host(name="no-such-host.invalid")))
+    with pytest.raises(
+        BrokerUnreachableError, match=r"127\.0\.0\.1:1: Connection refused; no-such-host.invalid:1: "
+    ):
+        away.refuse_if_away()
+    with create_server(("127.0.0.1", 0)) as server:
+        one_of_two = Broker(name="rabbit://***", hosts=(host(), host(port=server.getsockname()[1])))
+        assert one_of_two.refuse_if_away() is None
+
+
 def test_a_refusal_is_told_as_such():
     with refusing_broker() as port, pytest.raises(BusRefusedError, match="refuses us: ACCESS_REFUSED"):
         Broker(name="rabbit://***", hosts=(host(port=CLOSED_PORT), host(port=port))).open()
