@@ -37,8 +37,7 @@ class AdminCreate(ShowCommand):
         parser.add_argument("name", metavar="NAME", type=name, help="as messages will be signed with it")
         parser.add_argument(
             "--role",
-            type=Role,
-            choices=list(Role),
+            choices=[role.value for role in Role],
             required=True,
             metavar="|".join(Role),
             help="admin: everything; operator: move guests, enable and disable hosts; reader: look",
@@ -59,12 +58,12 @@ class AdminCreate(ShowCommand):
         key = PublicKey.load(arguments.public_key) if made is None else _make_key(made)
         request = AdministratorRequest(
             name=arguments.name,
-            role=arguments.role,
+            role=Role(arguments.role),
             public_key=key.to_pem(),
             valid_days=arguments.valid_days,
         )
         try:
-            return self.conductor.create_administrator(request)
+            view = self.conductor.create_administrator(request)
         except OutcomeUnknownError:
             if made is not None:
                 self.say(f"Whether the key in {made} is registered, `limosa admin list` shows; it is kept.")
@@ -73,6 +72,12 @@ class AdminCreate(ShowCommand):
             if made is not None:
                 made.unlink(missing_ok=True)  # nobody will know it
             raise
+        if made is not None:
+            self.say(
+                f"The private key is in {made}. {view.name} needs it as [identity]administrator_key, the name as "
+                "[identity]administrator, and the conductors' public key, in the limosa.conf of wherever limosa is run."
+            )
+        return view
 
 
 class AdminRevoke(ShowCommand):

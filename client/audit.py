@@ -2,11 +2,9 @@
 
 import argparse
 
-from client.command import ListCommand, name
+from client.command import ListCommand, add_limit, name
 from common.states import AuditResult
 from common.views import AuditFilter, AuditView
-
-DEFAULT_LIMIT = 100
 
 
 class AuditList(ListCommand):
@@ -22,11 +20,12 @@ class AuditList(ListCommand):
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--signer", metavar="NAME", type=name, help="only what this one has sent")
         parser.add_argument(
-            "--result", type=AuditResult, choices=list(AuditResult), metavar="|".join(AuditResult)
+            "--result", choices=[result.value for result in AuditResult], metavar="|".join(AuditResult)
         )
-        parser.add_argument("--limit", metavar="N", type=int, default=DEFAULT_LIMIT)
+        add_limit(parser)
         return parser
 
     def fetch(self, arguments: argparse.Namespace) -> tuple[AuditView, ...]:
-        which = AuditFilter(signer=arguments.signer, result=arguments.result, limit=arguments.limit)
+        result = AuditResult(arguments.result) if arguments.result else None
+        which = AuditFilter(signer=arguments.signer, result=result, limit=arguments.limit)
         return self.conductor.list_audit(which)

@@ -71,6 +71,8 @@ def numbers(statistics: JobStatistics, *, eta_s: float | None = None) -> str:
 
     Without `eta_s` the end is not in sight: the guest dirties its memory faster than it can be sent.
     """
+    if not statistics.memory_total:
+        return "starting"  # libvirt has counted nothing yet
     parts = ["post-copy"] if statistics.is_postcopy else []
     if statistics.iteration is not None:
         parts.append(f"pass {statistics.iteration}")

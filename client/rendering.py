@@ -29,6 +29,9 @@ _SPELLINGS: Final[Mapping[str, str]] = {
     "gib": "GiB",
 }
 _NOTHING: Final = (None, "", ())
+_TIMES: Final = (
+    "at", "created_at", "updated_at", "finished_at", "expires_at", "revoked_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,10 @@ def readable(key: str, value: object) -> object:
         return "-"
     if key in _TEXTS:
         return _TEXTS[key](value)
+    if key in _TIMES:
+        return (
+            str(value).partition(".")[0].replace("T", " ")
+        )  # UTC, as all of them; programs get the whole of it
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -106,6 +106,9 @@ def _ending(view: MigrationView) -> str:
 def _transfer(view: MigrationView) -> str:
     """Downtime and transfer, as far as they are known; begins with the comma that joins it."""
     parts = [] if view.downtime_ms is None else [f"downtime {view.downtime_ms} ms"]
+    if view.status is MigrationStatus.COMPLETED and view.downtime_ms is None:
+        # Whoever watched the job did not see its end: its last figures are of somewhere on the way.
+        return ", its last figures are not known"
     if view.progress is not None:
         statistics = view.progress.statistics
         parts.append(f"{statistics.memory_processed / MIB:.0f} MiB sent")

@@ -1,6 +1,7 @@
 """Who this process is, by its configuration: [identity] names the files of the keys."""
 
 import getpass
+import os
 from pathlib import Path
 
 from oslo_config import cfg
@@ -83,7 +84,8 @@ def _identity(conf: cfg.ConfigOpts, kind: Kind, name: str, option: str, made_by:
 
 def _unusable(option: str, error: KeyFileError, made_by: str) -> ConfigurationError:
     path, reason = error.fields["path"], error.fields["reason"]
-    return ConfigurationError(group=GROUP, option=option, reason=f"{path}: {reason}; {made_by}")
+    remedy = "" if os.path.lexists(path) else f"; {made_by}"
+    return ConfigurationError(group=GROUP, option=option, reason=f"{path}: {reason}{remedy}")
 
 
 def _path(conf: cfg.ConfigOpts, option: str) -> Path:

@@ -123,6 +123,12 @@ class AbortRefusedError(LimosaError):
     exit_code = 4
 
 
+class MigrationEndedError(LimosaError):
+    message = "Migration {migration} has ended: {status}."
+    hint = "`limosa migration show {migration}` shows how."
+    exit_code = 4
+
+
 class HostIsHeardError(LimosaError):
     message = "The compute agent on {host} is heard: that host is not down."
     hint = "Only a host that is off may be declared down; what it says of itself counts."
@@ -159,6 +165,14 @@ class RequestAtWorkError(OutcomeUnknownError):
 class AdministratorExistsError(LimosaError):
     message = "There is an administrator {name} already."
     hint = "Choose another name: a name that was revoked is not given again, so that the audit stays true."
+    exit_code = 2
+
+
+class KeyTakenError(LimosaError):
+    """Who is revoked under one name would go on under the other."""
+
+    message = "{name} would have the key of {holder}; each one has a key of its own."
+    hint = "Most likely this is the wrong file."
     exit_code = 2
 
 

@@ -50,7 +50,8 @@ class NotProvenError(LimosaError):
 
 class KeyUnknownError(NotProvenError):
     message = "Nobody of the name {signer} is registered."
-    hint = "`limosa admin create` registers an administrator, `limosa-conductor host add` a host."
+    hint = "An administrator's name is [identity]administrator, or else the login; `limosa admin create` registers one, "
+    hint += "`limosa-conductor host add` a host."
 
 
 class KeyExpiredError(NotProvenError):
@@ -75,7 +76,7 @@ class NameInvalidError(LimosaError):
 
 
 class KeyFileError(LimosaError):
-    message = "{path} is no key that can be used: {reason}."
+    message = "The key file {path} cannot be used: {reason}."
     exit_code = 2
 
 

@@ -1,11 +1,16 @@
 """The frame of a command that is run by hand beside a service: sentences instead of tracebacks, exit codes of errors."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from common.errors import LimosaError, describe_os_error
 
 INTERRUPTED = 130  # as shells have it
+
+
+def is_command(argv: Sequence[str]) -> bool:
+    """Whether a command of a service's program, or its help, is asked for, rather than the service itself."""
+    return any(word in ("-h", "--help") or not word.startswith("-") for word in argv[:1])
 
 
 def run(command: Callable[[], object]) -> int:

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 from common.tools import run, say
 
-COMMANDS = ("make-key",)
-
 
 def main(argv: Sequence[str]) -> int:
     """Make the key, unless there is one; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="limosa-compute-agent")
+    parser = argparse.ArgumentParser(
+        prog="limosa-compute-agent",
+        description="Without a command: run this host's agent, with --config-file FILE (default /etc/limosa/limosa.conf).",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     make = commands.add_parser("make-key", help="make this host's key, and print its public half")
-    make.add_argument("--config-file", metavar="FILE", action="append", default=[])
+    make.add_argument(
+        "--config-file", metavar="FILE", action="append", default=[], help="default /etc/limosa/limosa.conf"
+    )
     arguments = parser.parse_args(argv)
     return run(lambda: _make_key(arguments.config_file))
 

@@ -18,7 +18,7 @@ from conductor.accept import Acceptance
 from conductor.administrators import Administrators
 from conductor.capacity import Limits
 from conductor.checking import Checking
-from conductor.db import hosts
+from conductor.db import hosts, keys
 from conductor.db.engine import Database
 from conductor.driver import Driver
 from conductor.enabling import Enabling
@@ -49,6 +49,7 @@ class Conductor:
         self._conf = conf
         policy = Policy(conf)
         self.database = Database(connection(conf), max_retries=conf.database.max_retries)
+        _refuse_if_not_bootstrapped(self.database)
         self.bus = Bus(
             conf, identity=identity, keyring=RegisteredKeys(self.database, own=identity.key.public)
         )
@@ -108,6 +109,16 @@ class Conductor:
 
     def _say_alive(self) -> None:
         self.database.transact(lambda session: hosts.hear_conductor(session, self._conf.host))
+
+
+def _refuse_if_not_bootstrapped(database: Database) -> None:
+    """A path that is mistyped, or a file system that is not mounted, must not look like a healthy start."""
+    with database.reading() as session:
+        if keys.list_administrators(session):
+            return
+    database.close()
+    reason = "nobody is registered in it; `limosa-conductor bootstrap` makes it ready"
+    raise ConfigurationError(group="database", option="connection", reason=reason)
 
 
 def connection(conf: cfg.ConfigOpts) -> str:

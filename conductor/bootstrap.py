@@ -25,6 +25,7 @@ from conductor.db.engine import Database
 from conductor.management import DEFAULT_OWNER
 
 PUBLIC_MODE = 0o644
+STATE_MODE = 0o711  # the agent's state may be there, too, with another owner
 
 _KEEP = """\
 The private key of the first administrator, {name}. It is kept nowhere else and is not shown again:
@@ -34,6 +35,7 @@ Save it as ~/.config/limosa/administrator.key (chmod 600) where {name} works, an
 [identity]administrator = {name}, or run as a user of that name."""
 
 _NEXT = """\
+The conductors' key is {private}: who has it commands every host, and without it none obeys. Keep a copy.
 Next: copy {public} to every host and client; on each host run `limosa-compute-agent make-key`, and here
 `limosa-conductor host add HOST --public-key FILE` for it. A further controller needs {private}, too."""
 
@@ -59,6 +61,7 @@ def bootstrap(
     if not is_name(administrator):
         raise NameInvalidError(name=f"{administrator:.80}")
     user = _user(owner)
+    _make_state_directory(conf)
     database = Database(connection(conf), max_retries=conf.database.max_retries)
     try:
         _refuse_if_bootstrapped(database)
@@ -72,6 +75,12 @@ def bootstrap(
         database.close()
     say(f"{administrator} is an administrator now, and the database is ready.")
     say(_NEXT.format(public=public, private=private))
+
+
+def _make_state_directory(conf: cfg.ConfigOpts) -> None:
+    """As the units of systemd would make it at the first start."""
+    if not conf.database.connection:
+        Path(conf.state_path).mkdir(mode=STATE_MODE, parents=True, exist_ok=True)
 
 
 def _administrators_key(path: Path | None) -> PrivateKey:
@@ -149,6 +158,9 @@ def _user(owner: str | None) -> pwd.struct_passwd | None:
         return pwd.getpwnam(owner or DEFAULT_OWNER)
     except KeyError:
         if owner is None:
+            say(
+                f"There is no user {DEFAULT_OWNER}: the files are root's, whom the conductor must run as, then."
+            )
             return None
         raise OwnerUnknownError(owner=owner) from None
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from oslo_config import cfg
 
 Arguments = argparse.Namespace
-COMMANDS: Final = ("bootstrap", "host", "administrator")
 DEFAULT_ADMINISTRATOR: Final = "admin"
 DEFAULT_OWNER: Final = "limosa"  # the user of limosa-conductor.service
 
@@ -73,8 +72,13 @@ def _administrator_add(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config-file", metavar="FILE", action="append", default=[])
-    parser = argparse.ArgumentParser(prog="limosa-conductor")
+    common.add_argument(
+        "--config-file", metavar="FILE", action="append", default=[], help="default /etc/limosa/limosa.conf"
+    )
+    parser = argparse.ArgumentParser(
+        prog="limosa-conductor",
+        description="Without a command: run a conductor, with --config-file FILE (default /etc/limosa/limosa.conf).",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     first = commands.add_parser(
@@ -98,8 +102,14 @@ def _parser() -> argparse.ArgumentParser:
         required=True, metavar="COMMAND"
     )
     add = host.add_parser("add", parents=[common], help="register the key of a host's compute agent")
-    add.add_argument("host", metavar="HOST")
-    add.add_argument("--public-key", metavar="FILE", type=Path, required=True)
+    add.add_argument("host", metavar="HOST", help="as [DEFAULT]host has it there")
+    add.add_argument(
+        "--public-key",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="what `limosa-compute-agent make-key` printed",
+    )
     add.add_argument("--replace", action="store_true", help="in place of the one that is registered")
     add.set_defaults(run=_host_add)
     remove = host.add_parser("remove", parents=[common], help="believe nothing more of it")

@@ -1,10 +1,11 @@
 """From rows to what a client is shown (`common.views`); pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from common.migration import Progress
-from common.states import HostState, MigrationType, Phase, ServiceStatus
+from common.states import HostState, MigrationStatus, MigrationType, Phase, ServiceStatus
 from common.views import HistoryView, InstanceView, JournalView, MigrationView, ServiceView, StepTime
 from conductor.capacity import HostStatus, Limits, free_mib, is_up
 from conductor.db import instances, sagas
@@ -91,7 +92,7 @@ def migration_view(
         waiting_for=saga.waiting_for,
         is_abort_requested=saga.is_abort_requested,
         findings=saga.findings,
-        progress=progress,
+        progress=progress if progress is None or saga.is_open else replace(progress, eta_s=None),
         steps=step_times(journal),
         downtime_ms=saga.downtime_ms,
         seconds=(ended_ms - row.created_at_ms) / MS_PER_S,
@@ -105,7 +106,9 @@ def history_view(row: Migration, progress: Progress | None) -> HistoryView:
     """One that has ended. `progress` is the last that was told of its job."""
     saga = sagas.saga_of(row)
     ended_ms = row.updated_at_ms if row.finished_at_ms is None else row.finished_at_ms
-    told = None if progress is None else progress.statistics
+    is_seen_to_end = saga.status is not MigrationStatus.COMPLETED or saga.downtime_ms is not None
+    # Else whoever watched the job did not see its end, and its last figures are of somewhere on the way.
+    told = progress.statistics if progress is not None and is_seen_to_end else None
     return HistoryView(
         migration=row.id,
         instance_uuid=row.instance,

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from common import concurrency
+from common import concurrency, tools
 from conductor import management
 
 LOG = logging.getLogger(__name__)
@@ -12,7 +12,7 @@ LOG = logging.getLogger(__name__)
 def main() -> int:
     """Run a conductor until it is told to stop; the process's exit code."""
     argv = sys.argv[1:]
-    if argv and argv[0] in management.COMMANDS:
+    if tools.is_command(argv):
         return management.main(argv)
     concurrency.setup(concurrency.configured_backend(argv))
     # Only now: eventlet must have patched the standard library before any of these uses it.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from common.errors import AdministratorExistsError, AdministratorNotFoundError
+from common.errors import AdministratorExistsError, AdministratorNotFoundError, KeyTakenError
 from common.states import Role
 from conductor.db import clock
 from conductor.db.models import Administrator, HostKey
@@ -14,7 +14,8 @@ MS_PER_DAY = 86_400_000
 
 
 def add_host(session: Session, host: str, public_key: str) -> bool:
-    """Register a host's key, or replace it; whether it was known before."""
+    """Register a host's key, or replace it; whether it was known before. Raises KeyTakenError."""
+    _refuse_if_taken(session, public_key, name=host)
     is_known = session.get(HostKey, host) is not None
     session.merge(HostKey(host=host, public_key=public_key, added_at_ms=clock.read_ms(session)))
     return is_known
@@ -41,6 +42,7 @@ def add_administrator(
         if (known.role, known.public_key, known.revoked_at_ms) == (role, public_key, None):
             return known
         raise AdministratorExistsError(name=name)
+    _refuse_if_taken(session, public_key, name=name)
     now_ms = clock.read_ms(session)
     row = Administrator(
         name=name,
@@ -52,6 +54,18 @@ def add_administrator(
     )
     session.add(row)
     return row
+
+
+def _refuse_if_taken(session: Session, public_key: str, *, name: str) -> None:
+    """Raises KeyTakenError. Keys are compared as text: all of them were written by us."""
+    hosts = session.scalars(
+        select(HostKey.host).where(HostKey.public_key == public_key, HostKey.host != name)
+    )
+    people = session.scalars(
+        select(Administrator.name).where(Administrator.public_key == public_key, Administrator.name != name)
+    )
+    for holder in (*hosts, *people):
+        raise KeyTakenError(name=name, holder=holder)
 
 
 def get_administrator(session: Session, name: str) -> Administrator:

@@ -17,12 +17,13 @@ from common.concurrency import spawn
 from common.conductor_api import ConductorAPI
 from common.dispatch import ObeyConductors
 from common.event_bus import exchange_name
-from common.identity import ConductorsOnly, Identity, Kind
+from common.identity import ConductorsOnly, Identity
 from common.rpc import Bus, Server
 from common.states import Role
 from common.views import LiveMigrationRequest, MigrationView
-from conductor.app import Conductor
+from conductor.app import Conductor, connection
 from conductor.db import keys
+from conductor.db.engine import Database
 from conductor.sweeper import Patience, Sweeper
 from tests.fakes import identities
 from tests.fakes.agent import FakeAgent, guest_facts
@@ -58,8 +59,10 @@ class Cluster:
         self.agents: dict[str, FakeAgent] = {}
         self._servers: list[Server] = []
         self.sent: Counter[str] = Counter()
+        database = Database(connection(self._conf))
+        database.transact(_register_administrator)
+        database.close()
         self.start_conductor()
-        self.conductor.database.transact(_register_administrator)
         for number in range(1, hosts + 1):
             self.add_host(f"compute{number}")
         self.source.guests[GUEST] = guest_facts(GUEST)
@@ -81,7 +84,7 @@ class Cluster:
 
     def add_host(self, name: str, *, memory_total_mib: int = 4096) -> FakeAgent:
         """A host whose agent has been heard and has reported."""
-        pem = identities.PUBLIC_KEYS[Kind.HOST].to_pem()
+        pem = identities.host(name).key.public.to_pem()
         self.conductor.database.transact(lambda session: keys.add_host(session, name, pem))
         bus = self._make_bus(identities.host(name))
         self._buses.append(bus)
@@ -96,7 +99,7 @@ class Cluster:
         return agent
 
     def _make_bus(self, identity: Identity) -> Bus:
-        keyring = ConductorsOnly(identities.PUBLIC_KEYS[Kind.CONDUCTOR])
+        keyring = ConductorsOnly(identities.CONDUCTOR.key.public)
         return Bus(self._conf, identity=identity, keyring=keyring)
 
     # ---- the conductor
@@ -180,5 +183,5 @@ class Cluster:
 
 def _register_administrator(session: Session) -> None:
     name = identities.ADMINISTRATOR.principal.name
-    pem = identities.PUBLIC_KEYS[Kind.ADMINISTRATOR].to_pem()
+    pem = identities.ADMINISTRATOR.key.public.to_pem()
     keys.add_administrator(session, name, role=Role.ADMIN, public_key=pem, by="test", valid_days=None)

@@ -1,6 +1,7 @@
-"""Keys for tests, made once a process: every host, conductor and administrator of a test shares one key pair of its kind."""
+"""Keys for tests, made once a process: everybody has one of his own, all conductors share theirs."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from common.dispatch import Answer, Request
@@ -8,17 +9,30 @@ from common.envelope import Envelope
 from common.errors import LimosaError
 from common.identity import Identity, KeyUnknownError, Kind, Principal, PrivateKey, PublicKey
 
-KEYS = {kind: PrivateKey.generate() for kind in Kind}
-PUBLIC_KEYS = {kind: key.public for kind, key in KEYS.items()}
 
-CONDUCTOR = Identity(principal=Principal(kind=Kind.CONDUCTOR, name="controller"), key=KEYS[Kind.CONDUCTOR])
-ADMINISTRATOR = Identity(
-    principal=Principal(kind=Kind.ADMINISTRATOR, name="ann"), key=KEYS[Kind.ADMINISTRATOR]
-)
+def identity(kind: Kind, name: str) -> Identity:
+    return Identity(principal=Principal(kind=kind, name=name), key=_key(kind, name))
 
 
 def host(name: str) -> Identity:
-    return Identity(principal=Principal(kind=Kind.HOST, name=name), key=KEYS[Kind.HOST])
+    return identity(Kind.HOST, name)
+
+
+def administrator(name: str) -> Identity:
+    return identity(Kind.ADMINISTRATOR, name)
+
+
+@cache
+def _key_of_one(kind: Kind, name: str) -> PrivateKey:
+    return PrivateKey.generate()
+
+
+def _key(kind: Kind, name: str) -> PrivateKey:
+    return _key_of_one(kind, "" if kind is Kind.CONDUCTOR else name)
+
+
+CONDUCTOR = identity(Kind.CONDUCTOR, "controller")
+ADMINISTRATOR = administrator("ann")
 
 
 class EverybodysKeys:
@@ -30,7 +44,7 @@ class EverybodysKeys:
     def key_of(self, principal: Principal) -> PublicKey:
         if principal.kind not in self._kinds:
             raise KeyUnknownError(signer=principal)
-        return PUBLIC_KEYS[principal.kind]
+        return _key(principal.kind, principal.name).public
 
 
 class LetThrough:

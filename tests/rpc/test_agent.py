@@ -12,7 +12,7 @@ from common.conductor_api import INTERFACE
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import Heartbeat, Report
-from common.identity import ConductorsOnly, Kind
+from common.identity import ConductorsOnly
 from common.migration import (
     Acknowledgement,
     CheckDestArguments,
@@ -117,7 +117,7 @@ class Site:
         bus = Bus(
             config.CONF,
             identity=identities.host(host),
-            keyring=ConductorsOnly(identities.PUBLIC_KEYS[Kind.CONDUCTOR]),
+            keyring=ConductorsOnly(identities.CONDUCTOR.key.public),
         )
         self.running[host] = Agent(settings, bus, self.world.hosts[host], network=self.world.network)
         self.running[host].start()

@@ -20,7 +20,6 @@ from common.identity import (
     ConductorsOnly,
     Identity,
     KeyUnknownError,
-    Kind,
     NotProvenError,
     PrivateKey,
     SignatureWrongError,
@@ -37,7 +36,7 @@ IN_MEMORY = Broker(
     is_in_memory=True,
 )
 OTHER = "2a7c3b45-09d2-4c8e-8c1f-8b3f5d4e6f70"
-CONDUCTORS = ConductorsOnly(identities.PUBLIC_KEYS[Kind.CONDUCTOR])
+CONDUCTORS = ConductorsOnly(identities.CONDUCTOR.key.public)
 WAIT_S = 5.0
 WAY_OF_A_MIGRATION = [
     "migration.accepted",

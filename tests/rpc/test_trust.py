@@ -17,20 +17,19 @@ from common.errors import (
     AdministratorNotFoundError,
     InstanceNotFoundError,
     InvalidRequestError,
+    KeyTakenError,
     LastAdministratorError,
     NotPermittedError,
 )
 from common.identity import (
-    Identity,
     KeyExpiredError,
     KeyFileError,
     KeyRevokedError,
     KeyUnknownError,
-    Kind,
     NameInvalidError,
-    Principal,
     PrivateKey,
     SignatureWrongError,
+    is_name,
 )
 from common.migration import JobStatistics, Progress
 from common.rpc import ReplyNotProvenError
@@ -60,19 +59,20 @@ def cluster(tmp_path):
     cluster.stop()
 
 
-def administrator(name, key=identities.KEYS[Kind.ADMINISTRATOR]):
-    return Identity(principal=Principal(kind=Kind.ADMINISTRATOR, name=name), key=key)
+def administrator(name, key=None):
+    known = identities.administrator(name)
+    return known if key is None else replace(known, key=key)
 
 
 def a_public_key():
     return PrivateKey.generate().public.to_pem()
 
 
-def create(cluster, name, role=Role.READER, *, key=identities.KEYS[Kind.ADMINISTRATOR], **more):
+def create(cluster, name, role=Role.READER, **more):
     """Register somebody; the API with which he asks."""
-    request = AdministratorRequest(name=name, role=role, public_key=key.public.to_pem(), **more)
-    cluster.api.create_administrator(request)
-    return api_of(cluster, administrator(name, key))
+    pem = identities.administrator(name).key.public.to_pem() if is_name(name) else a_public_key()
+    cluster.api.create_administrator(AdministratorRequest(name=name, role=role, public_key=pem, **more))
+    return api_of(cluster, administrator(name))
 
 
 def api_of(cluster, identity):
@@ -407,6 +407,13 @@ def test_an_id_that_once_began_a_migration_begins_another_for_somebody_else(clus
     answer = put_into_queue(cluster, stranger)
 
     assert answer.get("result", {}).get("id") != first["result"]["id"]
+
+
+def test_a_key_is_one_persons(cluster):
+    pem = a_public_key()
+    cluster.api.create_administrator(AdministratorRequest(name="bob", role=Role.READER, public_key=pem))
+    with pytest.raises(KeyTakenError, match="eve would have the key of bob"):
+        cluster.api.create_administrator(AdministratorRequest(name="eve", role=Role.ADMIN, public_key=pem))
 
 
 def test_registering_the_same_key_again_is_registering_it_once(cluster):

@@ -64,9 +64,9 @@ def test_what_is_no_key_is_told_with_its_file(tmp_path, text):
     path = tmp_path / "ann.key"
     path.write_text(text)
     path.chmod(0o600)
-    with pytest.raises(KeyFileError, match=rf"{path} is no key that can be used"):
+    with pytest.raises(KeyFileError, match=rf"The key file {path} cannot be used"):
         PrivateKey.load(path)
-    with pytest.raises(KeyFileError, match=rf"{path} is no key that can be used"):
+    with pytest.raises(KeyFileError, match=rf"The key file {path} cannot be used"):
         PublicKey.load(path)
 
 

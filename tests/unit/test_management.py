@@ -12,7 +12,9 @@ from common.errors import ConfigurationError
 from common.identity import PrivateKey, PublicKey
 from compute_agent import host_key
 from conductor import management
+from conductor.app import Conductor
 from conductor.db.engine import Database
+from tests.fakes import identities
 
 
 class Controller:
@@ -174,7 +176,7 @@ def test_without_a_database_nothing_is_made_of_a_mistyped_path(controller, words
 def test_a_file_that_is_no_key_registers_nobody(ready):
     code, text = ready.run("host", "add", "compute1", "--public-key", "/etc/hostname")
     assert code == 2
-    assert "/etc/hostname is no key" in text
+    assert "The key file /etc/hostname cannot be used" in text
     assert ready.run("host", "list") == (0, "")
 
 
@@ -202,8 +204,9 @@ def test_usage_errors_end_with_2(controller, words):
 
 
 def test_bootstrap_registers_nobody_whose_key_nobody_could_read(controller, monkeypatch):
-    def full(_sentence):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(sentence):
+        if "PRIVATE KEY" in sentence:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("conductor.bootstrap.say", full)
     assert controller.run("bootstrap")[0] == 1
@@ -263,3 +266,37 @@ def test_a_database_that_is_broken_is_told_in_a_sentence(ready):
     code, text = ready.run("host", "list")
     assert code == 1
     assert "The database does not work as it should: no such table: host_keys." in text
+
+
+def test_one_key_is_one_hosts(ready):
+    path = host_public_key(ready)
+    assert ready.run("host", "add", "compute1", "--public-key", path)[0] == 0
+    code, text = ready.run("host", "add", "compute2", "--public-key", path)
+    assert code == 2
+    assert "compute2 would have the key of compute1" in text
+    assert ready.run("host", "list") == (0, "compute1\n")
+
+
+def test_bootstrap_makes_the_directory_that_the_units_would_make(controller):
+    text = controller.config_file.read_text().replace(
+        f"state_path = {controller.directory}", f"state_path = {controller.directory}/new/state"
+    )
+    controller.config_file.write_text(text)
+    assert controller.run("bootstrap")[0] == 0
+    assert (controller.directory / "new/state/conductor/conductor.sqlite").exists()
+
+
+@pytest.mark.parametrize(("main", "command"), [(management.main, "bootstrap"), (host_key.main, "make-key")])
+def test_help_names_the_commands_and_that_without_one_it_is_the_service(capsys, main, command):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert command in text and "Without a command: run" in text
+
+
+def test_a_conductor_does_not_start_on_a_database_in_which_nobody_is_registered(controller):
+    conf = config.load(["--config-file", str(controller.config_file)], service="tool")
+    controller.database.parent.mkdir()
+    with pytest.raises(ConfigurationError, match="nobody is registered in it"):
+        Conductor(conf, identities.CONDUCTOR)
