@@ -123,10 +123,9 @@ class AbortRefusedError(LimosaError):
     exit_code = 4
 
 
-class MigrationEndedError(LimosaError):
-    message = "Migration {migration} has ended: {status}."
+class MigrationEndedError(AbortRefusedError):
+    message = "Migration {migration} cannot be aborted any more: it has ended, {status}."
     hint = "`limosa migration show {migration}` shows how."
-    exit_code = 4
 
 
 class HostIsHeardError(LimosaError):
