@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from common import concurrency
 from common.checks import INSTANCE_GONE, Finding
 from common.errors import LimosaError
-from common.facts import GuestFacts
+from common.facts import DiskFacts, GuestFacts
 from common.migration import (
     CheckDestArguments,
     CheckSourceArguments,
     DestinationFacts,
+    DiskAddress,
     DiskProbe,
     GuestTraits,
 )
@@ -28,7 +29,7 @@ from compute_agent.network import Network
 from compute_agent.ports import Ports
 from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
 from compute_agent.settings import Settings
-from compute_agent.storage.driver import Disk
+from compute_agent.storage import parts
 from compute_agent.subprocesses import User, user_of
 
 
@@ -123,7 +124,7 @@ class Examiner:
             inbound_address=address,
             host=self._settings.host,
             facts=look.dest,
-            examined=arguments.disks,
+            examined=_examined(arguments),
             hostname=identity.hostname,
             host_uuid=identity.uuid,
         )
@@ -143,10 +144,7 @@ class Examiner:
     def _make_probes(
         self, arguments: CheckDestArguments, owner: str, epoch: int, user: User | None
     ) -> tuple[tuple[DiskProbe, ...], tuple[Finding, ...]]:
-        disks = tuple(
-            Disk(target=target, type=kind, path=path, device=device)
-            for target, kind, path, device in arguments.disks
-        )
+        disks = tuple(disk for facts in _disks(arguments) for disk in parts.shared_parts(facts))
         return self._probes.make(disks, migration=owner, epoch=epoch, user=user)
 
     def _definition(self, instance: str) -> Definition | None:
@@ -155,6 +153,25 @@ class Examiner:
             return self._hypervisor.definition(instance)
         except DomainNotFoundError:
             return None
+
+
+def _disks(arguments: CheckDestArguments) -> tuple[DiskFacts, ...]:
+    """Those that are to be looked at, with all that is known of each."""
+    known = (
+        {}
+        if arguments.facts is None
+        else {(disk.target, disk.source): disk for disk in arguments.facts.disks}
+    )
+    return tuple(
+        known.get((target, path)) or DiskFacts(target=target, type=kind, source=path, device=device)
+        for target, kind, path, device in arguments.disks
+    )
+
+
+def _examined(arguments: CheckDestArguments) -> tuple[DiskAddress, ...]:
+    """What the source may take as looked at: the disks as they were asked for, and each image below them."""
+    below = (layer for disk in _disks(arguments) for layer in parts.layers(disk))
+    return (*arguments.disks, *((layer.target, layer.type, layer.path, layer.device) for layer in below))
 
 
 def _facts_of_older(instance: str, arguments: CheckDestArguments) -> GuestFacts:

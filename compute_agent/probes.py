@@ -89,9 +89,9 @@ class Probes:
         findings: list[Finding] = []
         planned: list[tuple[Disk, DiskProbe]] = []
         denied: list[DiskProbe] = []
-        for disk in disks:
+        for number, disk in enumerate(disks):  # a disk and the images below it have one target
             driver = storage.driver_for(disk.type)
-            examined = driver.examine(disk, host=self._host, probe_id=f"{migration}-{epoch}")
+            examined = driver.examine(disk, host=self._host, probe_id=f"{migration}-{epoch}-{number}")
             findings += examined.findings
             if examined.probe is not None:
                 planned.append((disk, examined.probe))

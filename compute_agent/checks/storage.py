@@ -6,7 +6,7 @@ from common.checks import STORAGE_NOT_SHARED, TUNNELLED_BLOCK, Finding
 from compute_agent import probes, storage
 from compute_agent.checks.look import SourceLook
 from compute_agent.migrate_request import TUNNELLED
-from compute_agent.storage.driver import Disk
+from compute_agent.storage import parts
 from compute_agent.subprocesses import user_of
 
 
@@ -23,10 +23,15 @@ def check_storage(look: SourceLook) -> Iterator[Finding]:
 
 
 def _unproven(look: SourceLook) -> Iterator[Finding]:
-    """The guest may have been given disks since the dest was asked: of those nothing is shown yet."""
+    """The guest may have been given disks since the dest was asked: of those nothing is shown yet.
+
+    Nor of the images below a disk, where the dest or a conductor is of a version that does not know them.
+    """
+    if look.dest is None and look.reach.host:
+        return  # the conductor's word for a dest that could not be asked, which it tells itself
     asked = {(probe.disk, probe.path) for probe in look.reach.probes}
     asked |= {(target, path) for target, _, path, _ in look.reach.examined}
     for facts in look.guest.disks:
-        if (facts.target, facts.source) not in asked:
-            disk = Disk(target=facts.target, type=facts.type, path=facts.source, device=facts.device)
-            yield from storage.driver_for(disk.type).unproven(disk, dest=look.dest_host)
+        for disk in parts.shared_parts(facts):
+            if (disk.target, disk.path) not in asked:
+                yield from storage.driver_for(disk.type).unproven(disk, dest=look.dest_host)

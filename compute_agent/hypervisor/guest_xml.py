@@ -80,7 +80,22 @@ def _disk(element: Element) -> DiskFacts:
         format=driver.get("type", "raw") if driver is not None else "raw",
         is_readonly=element.find("readonly") is not None,
         is_shareable=element.find("shareable") is not None,
+        layers=_layers(element),
     )
+
+
+def _layers(disk: Element) -> tuple[tuple[str, str], ...]:
+    """Images below the disk's own, the copy that a block job makes, and files that hold an image's data.
+
+    libvirt writes into live XML what it found in the images when it started the guest; the last one's is empty.
+    """
+    found = []
+    for tag in ("backingStore", "mirror", "dataStore"):
+        for layer in _descendants(disk, tag):
+            source = layer.find("source")
+            if source is not None:
+                found.append((layer.get("type", "file"), _source(source)))
+    return tuple(dict.fromkeys(found))
 
 
 def _source(source: Element) -> str:

@@ -9,12 +9,12 @@ from common.migration import DiskProbe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """One disk of the guest, as its source has it."""
+    """One disk of the guest, or an image below it, as its source has it."""
 
     target: str  # vda
     type: str
     path: str  # empty: a drive without a medium
-    device: str  # disk, cdrom, floppy, lun
+    device: str  # disk, cdrom, floppy, lun; or `parts.LAYER`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

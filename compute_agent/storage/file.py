@@ -12,6 +12,7 @@ from pathlib import Path
 from common.checks import STORAGE_NOT_SHARED, Finding
 from common.migration import DiskProbe
 from compute_agent.storage.driver import Disk, Examined
+from compute_agent.storage.parts import LAYER
 
 PROBE_PREFIX = ".limosa-probe-"
 _PROBE_MODE = 0o644  # no secret; a server that maps root to somebody else must still let the source read it
@@ -74,7 +75,10 @@ class FileStorage:
     def unproven(self, disk: Disk, *, dest: str) -> tuple[Finding, ...]:
         if not disk.path or disk.device in _REMOVABLE:
             return ()
-        reason = f"the guest was given it after {dest} was asked"
+        if disk.device == LAYER:
+            reason = f"{dest} has not looked at this image below the disk"
+        else:
+            reason = f"the guest was given it after {dest} was asked"
         return (_finding(disk.target, disk.path, dest, reason),)
 
 

@@ -375,6 +375,25 @@ def test_a_disk_that_qemus_user_may_not_open_is_found_though_root_may(dest, monk
     )
 
 
+def test_images_below_a_disk_are_opened_too_and_only_for_reading(dest, monkeypatch):
+    asked = []
+
+    def run_as(user, actions, **_):
+        asked.extend((action.path, action.is_writing) for action in actions)
+        return (Done(), *(Done(error="Permission denied", code=13) for _ in actions[1:]))
+
+    monkeypatch.setattr(disk_access, "run_as", run_as)
+    look = with_disk(
+        dest, "/srv/web1.qcow2", layers=(("file", "/srv/base.raw"), ("network", "rbd:pool/base"))
+    )
+    look = replace(look, dest=replace(dest.dest, qemu_uid=OTHER_USER, qemu_gid=OTHER_USER))
+
+    [finding] = disk_access.check_disk_access(look)
+
+    assert asked == [("/srv/web1.qcow2", True), ("/srv/base.raw", False)]
+    assert finding.evidence["path"] == "/srv/base.raw"
+
+
 def test_a_disk_that_is_missing_is_the_storages_finding(dest, tmp_path):
     assert list(disk_access.check_disk_access(with_disk(dest, tmp_path / "none.raw"))) == []
 

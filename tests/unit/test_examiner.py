@@ -3,7 +3,7 @@
 import pytest
 
 from common.checks import CHECK_FAILED, MEMORY_SHORT, STORAGE_NOT_SHARED, refusing
-from common.migration import CheckDestArguments, CheckSourceArguments
+from common.migration import CheckDestArguments, CheckSourceArguments, DestinationFacts
 from common.states import Result, Verb
 from compute_agent import probes as probes_module
 from tests.fakes.host import Hosts
@@ -89,3 +89,80 @@ def test_a_conductor_of_the_first_version_is_understood(hosts):
     [finding] = check_dest(hosts, told).findings
 
     assert finding.evidence["needed_mib"] == "1000000"
+
+
+# ---- images below a disk
+
+
+@pytest.fixture
+def base(hosts, image):
+    """The guest's disk is an overlay of this one, which lies in a directory of its own."""
+    path = image.parent.parent / "bases" / "base.raw"
+    path.parent.mkdir()
+    path.write_text("base")
+    below = (
+        f"<backingStore type='file'><format type='raw'/><source file='{path}'/><backingStore/></backingStore>"
+    )
+    disk = f"<disk type='file'><source file='{image}'/>{below}<target dev='vda'/></disk>"
+    domain = hosts.source.hypervisor.domains[hosts.uuid]
+    domain.live_xml = domain.live_xml.replace("<memballoon", disk + "<memballoon")
+    return path
+
+
+def overlay(image):
+    return ("vda", "file", str(image), "disk")
+
+
+def test_an_overlay_and_its_base_on_shared_storage_are_both_shown(hosts, image, base):
+    facts = check_dest(hosts, arguments(hosts, overlay(image))).dest_facts
+
+    assert [probe.path for probe in facts.probes] == [str(image), str(base)]
+    assert facts.examined == (overlay(image), ("vda", "file", str(base), "layer"))
+    assert check_source(hosts, facts).findings == ()
+
+
+def test_images_below_a_disk_in_its_own_directory_have_probes_of_their_own(hosts, image, base):
+    beside = base.rename(image.with_name("base.raw"))
+    domain = hosts.source.hypervisor.domains[hosts.uuid]
+    domain.live_xml = domain.live_xml.replace(str(base), str(beside))
+
+    facts = check_dest(hosts, arguments(hosts, overlay(image))).dest_facts
+
+    assert len({probe.probe_path for probe in facts.probes}) == 2
+    assert check_source(hosts, facts).findings == ()
+
+
+def test_a_base_of_the_same_name_on_the_dests_own_disk_refuses(hosts, image, base):
+    facts = check_dest(hosts, arguments(hosts, overlay(image))).dest_facts
+    base.parent.rename(base.parent.with_name("of-the-dest"))
+    base.parent.mkdir()
+    base.write_text("other data")
+
+    [finding] = check_source(hosts, facts).findings
+
+    assert (finding.code, finding.evidence["path"]) == (STORAGE_NOT_SHARED.code, str(base))
+
+
+def test_a_base_that_the_dest_does_not_have_refuses(hosts, image, base):
+    base.unlink()
+
+    outcome = check_dest(hosts, arguments(hosts, overlay(image)))
+
+    assert outcome.result is Result.REFUSED
+    assert [finding.evidence["path"] for finding in refusing(outcome.findings)] == [str(base)]
+
+
+def test_a_dest_that_looked_at_no_image_below_the_disk_does_not_vouch_for_it(hosts, image, base):
+    """An older one, or a newer one that an older conductor has asked."""
+    told = arguments(hosts, overlay(image), facts=None)
+
+    [finding] = check_source(hosts, check_dest(hosts, told).dest_facts).findings
+
+    assert (finding.code, finding.evidence["path"]) == (STORAGE_NOT_SHARED.code, str(base))
+    assert "compute2 has not looked at this image below the disk" in finding.sentence
+
+
+def test_a_dest_that_could_not_be_asked_is_not_held_to_have_missed_images(hosts, image, base):
+    stand_in = DestinationFacts(connect_address="compute2", host="compute2", examined=(overlay(image),))
+
+    assert check_source(hosts, stand_in).findings == ()

@@ -215,3 +215,36 @@ def test_any_domain_has_facts(devices: list[str], others: list[str], unknown: st
     devices_xml = f"<devices>{''.join(devices)}</devices>"
     facts = read(f"<domain>{''.join(others)}{devices_xml}{unknown}</domain>")
     assert from_primitive(GuestFacts, to_primitive(facts)) == facts
+
+
+CHAIN = """<domain><devices>
+  <disk type='file'>
+    <source file='/srv/web.qcow2'>
+      <reservations managed='no'><source type='unix' path='/run/pr.sock' mode='client'/></reservations>
+      <dataStore type='file'><format type='raw'/><source file='/srv/web.data'/></dataStore>
+    </source>
+    <backingStore type='block'><format type='qcow2'/><source dev='/dev/vg0/middle'/>
+      <backingStore type='network'><format type='raw'/><source protocol='rbd' name='pool/base'/>
+        <backingStore/>
+      </backingStore>
+    </backingStore>
+    <mirror type='file' job='copy'><format type='raw'/><source file='/srv/copy.raw'/>
+      <backingStore type='file'><format type='raw'/><source file='/srv/base.raw'/></backingStore>
+    </mirror>
+    <target dev='vda'/>
+  </disk>
+  <disk type='file'><source file='/srv/plain.raw'/><backingStore/><target dev='vdb'/></disk>
+</devices></domain>"""
+
+
+def test_every_image_that_a_disk_stands_on_is_a_fact_of_it() -> None:
+    chain, plain = read(CHAIN).disks
+
+    assert sorted(chain.layers) == [
+        ("block", "/dev/vg0/middle"),
+        ("file", "/srv/base.raw"),
+        ("file", "/srv/copy.raw"),
+        ("file", "/srv/web.data"),
+        ("network", "rbd:pool/base"),
+    ]
+    assert plain.layers == ()
