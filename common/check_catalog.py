@@ -22,9 +22,11 @@ if none refuses. All findings are told at once, each with its code, a sentence, 
 what to do. A finding that *warns* does not stop a migration. A check that cannot be made is a finding as well:
 `check_failed`. Below, what stands in capitals is filled in.
 
-A disk's storage is shown to be shared by a file that the dest writes beside the disk and the source reads back. The agent
-writes and reads it; where it may not, because a server maps root to nobody, QEMU's user does. Whether QEMU's user may open
-the disk itself is a check of its own, `disk_not_accessible`. Nothing of this is left behind.
+A disk's storage is shown to be shared by a file that the dest writes beside the disk and the source reads back, and the
+storage of each image below it (the base of an overlay) likewise. The agent writes and reads it; where it may not, because a
+server maps root to nobody, QEMU's user does. Whether QEMU's user may open the disk itself is a check of its own,
+`disk_not_accessible`. Nothing of this is left behind. Media and read-only disks need not be shared: the dest must have a
+file of that name that can be opened, and not even that where `startupPolicy` lets the drive be empty.
 
 Users and groups are compared between the source and the dest only. The conductor's host plays no part: a conductor opens no
 disk and no file of a guest, all that it does with them is to send their names to the agents.

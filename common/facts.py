@@ -19,6 +19,7 @@ class DiskFacts:
     format: str = "raw"
     is_readonly: bool = False
     is_shareable: bool = False
+    startup_policy: str = ""  # mandatory, requisite, optional; empty: libvirt's default, mandatory
     layers: tuple[tuple[str, str], ...] = ()  # (type, source) of the images that it stands on or is copied to
 
 

@@ -170,7 +170,8 @@ def _disks(arguments: CheckDestArguments) -> tuple[DiskFacts, ...]:
 
 def _examined(arguments: CheckDestArguments) -> tuple[DiskAddress, ...]:
     """What the source may take as looked at: the disks as they were asked for, and each image below them."""
-    below = (layer for disk in _disks(arguments) for layer in parts.layers(disk))
+    looked_at = (part for disk in _disks(arguments) for part in parts.shared_parts(disk))
+    below = (part for part in looked_at if part.device == parts.LAYER)
     return (*arguments.disks, *((layer.target, layer.type, layer.path, layer.device) for layer in below))
 
 

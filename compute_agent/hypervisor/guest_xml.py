@@ -80,6 +80,7 @@ def _disk(element: Element) -> DiskFacts:
         format=driver.get("type", "raw") if driver is not None else "raw",
         is_readonly=element.find("readonly") is not None,
         is_shareable=element.find("shareable") is not None,
+        startup_policy=source.get("startupPolicy") if source is not None else "",
         layers=_layers(element),
     )
 

@@ -36,8 +36,6 @@ class FileStorage:
             )
         if _is_absent(path.exists):
             return Examined(findings=(_finding(disk.target, disk.path, host, f"{host} has no such file"),))
-        if disk.device in _REMOVABLE and not os.access(path.parent, os.W_OK):
-            return Examined()  # images of media often lie where nobody may write; they are only read
         name = f"{PROBE_PREFIX}{probe_id}-{_plain(disk.target)}"
         probe = DiskProbe(
             disk=disk.target,

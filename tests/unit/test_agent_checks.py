@@ -398,6 +398,19 @@ def test_a_disk_that_is_missing_is_the_storages_finding(dest, tmp_path):
     assert list(disk_access.check_disk_access(with_disk(dest, tmp_path / "none.raw"))) == []
 
 
+@pytest.mark.parametrize("may_qemus_user", [True, False])
+def test_a_medium_that_the_agent_may_not_open_is_left_to_qemus_user(dest, monkeypatch, may_qemus_user):
+    denied = Done(error="Permission denied", code=13)
+    monkeypatch.setattr(disk_access, "do_here", lambda actions: tuple(denied for _ in actions))
+    monkeypatch.setattr(disk_access, "run_as", lambda *_, **__: ((Done() if may_qemus_user else denied),))
+    look = with_disk(dest, "/srv/images/web1.iso", device="cdrom")
+    look = replace(look, dest=replace(dest.dest, qemu_uid=OTHER_USER, qemu_gid=OTHER_USER))
+
+    found = codes(disk_access.check_disk_access(look))
+
+    assert found == ([] if may_qemus_user else ["disk_not_accessible"])
+
+
 @pytest.mark.parametrize("change", [{"device": "cdrom"}, {"type": "network"}, {"type": "block"}])
 def test_what_is_no_file_of_the_guests_own_is_not_opened(dest, tmp_path, change):
     directory = tmp_path / "opening this for writing would fail"

@@ -166,3 +166,55 @@ def test_a_dest_that_could_not_be_asked_is_not_held_to_have_missed_images(hosts,
     stand_in = DestinationFacts(connect_address="compute2", host="compute2", examined=(overlay(image),))
 
     assert check_source(hosts, stand_in).findings == ()
+
+
+# ---- what is only read
+
+
+def add_disk(hosts, xml):
+    domain = hosts.source.hypervisor.domains[hosts.uuid]
+    domain.live_xml = domain.live_xml.replace("<memballoon", xml + "<memballoon")
+
+
+@pytest.mark.parametrize(
+    ("device", "readonly"), [("cdrom", "<readonly/>"), ("floppy", ""), ("disk", "<readonly/>")]
+)
+def test_a_copy_of_what_is_only_read_needs_not_be_shared(hosts, image, device, readonly):
+    add_disk(
+        hosts,
+        f"<disk type='file' device='{device}'><source file='{image}'/><target dev='sda'/>{readonly}</disk>",
+    )
+
+    outcome = check_dest(hosts, arguments(hosts, ("sda", "file", str(image), device)))
+
+    assert (outcome.findings, outcome.dest_facts.probes, left_in(image)) == ((), (), [])
+    assert check_source(hosts, outcome.dest_facts).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("policy", "codes"),
+    [
+        ("", ["disk_not_accessible"]),
+        ("startupPolicy='mandatory'", ["disk_not_accessible"]),
+        ("startupPolicy='optional'", []),
+        ("startupPolicy='requisite'", []),
+    ],
+)
+def test_a_medium_that_the_dest_does_not_have_refuses_unless_the_drive_may_be_empty(
+    hosts, image, policy, codes
+):
+    add_disk(
+        hosts,
+        f"<disk type='file' device='cdrom'><source file='{image}.iso' {policy}/><target dev='sda'/></disk>",
+    )
+
+    outcome = check_dest(hosts, arguments(hosts, ("sda", "file", f"{image}.iso", "cdrom")))
+
+    assert [finding.code for finding in outcome.findings] == codes
+
+
+def test_a_read_only_disk_that_the_guest_was_given_meanwhile_needs_no_probe(hosts, image):
+    facts = check_dest(hosts, arguments(hosts)).dest_facts
+    add_disk(hosts, f"<disk type='file'><source file='{image}'/><target dev='vdb'/><readonly/></disk>")
+
+    assert check_source(hosts, facts).findings == ()
