@@ -30,6 +30,10 @@ class StorageSilentError(LimosaError):
     hint = "Look for a hung mount."
 
 
+class StorageHangsError(StorageSilentError):
+    message = "Storage does not answer: earlier looks still hang, so that this was not looked at: {what}"
+
+
 class NetworkError(LimosaError):
     """A name, an address or a port that cannot be had; `reason` is the system's."""
 

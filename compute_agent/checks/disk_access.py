@@ -6,12 +6,12 @@ must be there and be opened by either of the two. It is not shown to be shared: 
 
 from collections.abc import Iterator, Sequence
 
-from common import concurrency
 from common.checks import Finding
 from common.facts import DiskFacts
 from common.pair_checks import DISK_NOT_ACCESSIBLE
 from compute_agent.checks.look import DestLook
 from compute_agent.storage import parts
+from compute_agent.storage.gate import GATE
 from compute_agent.subprocesses import Done, FileAction, User, do_here, run_as, user_of
 
 OPEN_TIMEOUT_S = 20.0
@@ -83,4 +83,5 @@ def _open(user: User, actions: Sequence[FileAction]) -> tuple[Done, ...]:
 
 
 def _open_here(actions: Sequence[FileAction]) -> tuple[Done, ...]:
-    return concurrency.call_blocking(do_here, actions, timeout_s=OPEN_TIMEOUT_S)
+    paths = ", ".join(action.path for action in actions)
+    return GATE.look(do_here, actions, timeout_s=OPEN_TIMEOUT_S, what=paths)

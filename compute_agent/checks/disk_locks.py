@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from common import concurrency
 from common.checks import Finding
 from common.facts import DiskFacts
 from common.pair_checks import DISK_UNPROTECTED
 from compute_agent.checks.look import DestLook
+from compute_agent.storage.gate import GATE
 
 # By the name of the file system in mountinfo. NFS 3 is not here: its locks are another protocol, and `nolock` is common.
 FILE_SYSTEMS: Final[Mapping[str, str]] = {
@@ -40,11 +40,11 @@ def check_disk_locks(look: DestLook) -> Iterator[Finding]:
     """A disk that several guests share on purpose is not protected by anything, and is meant so."""
     mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
     make = DISK_UNPROTECTED.refusal if look.settings.requires_disk_lock else DISK_UNPROTECTED.warning
-    for disk in look.guest.disks:
-        if not disk.source or disk.is_readonly or disk.is_shareable or disk.device not in ("disk", "lun"):
-            continue
+    disks = [disk for disk in look.guest.disks if _has_one_writer(disk)]
+    real = _real([disk.source for disk in disks if disk.type == "file"])
+    for disk in disks:
         is_file = disk.type == "file"
-        file_system = file_system_of(_real(disk.source), mounts) if is_file else ""
+        file_system = file_system_of(real[disk.source], mounts) if is_file else ""
         if not lock_of(disk, lock_manager=look.dest.lock_manager, file_system=file_system):
             reason = f"it is on {file_system}" if is_file else f"it is of type {disk.type}"
             manager = look.dest.lock_manager or "none"
@@ -81,9 +81,20 @@ def file_system_of(path: str, mounts: str) -> str:
     return found
 
 
-def _real(path: str) -> str:
-    """Without its links; in a native thread, as storage may hang."""
-    return str(concurrency.call_blocking(Path(path).resolve, timeout_s=LOOK_TIMEOUT_S))
+def _has_one_writer(disk: DiskFacts) -> bool:
+    is_written = bool(disk.source) and not disk.is_readonly and disk.device in ("disk", "lun")
+    return is_written and not disk.is_shareable
+
+
+def _real(paths: list[str]) -> Mapping[str, str]:
+    """Each without its links; in a native thread, as storage may hang."""
+    if not paths:
+        return {}
+    return GATE.look(_resolved, paths, timeout_s=LOOK_TIMEOUT_S, what=", ".join(paths))
+
+
+def _resolved(paths: list[str]) -> Mapping[str, str]:
+    return {path: str(Path(path).resolve()) for path in paths}
 
 
 def _unescaped(text: str) -> str:

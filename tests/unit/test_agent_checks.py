@@ -10,7 +10,9 @@ from common.migration import DestinationFacts
 from compute_agent import checks
 from compute_agent.checks import confinement, disk_access, disk_locks, graphics, reach, users
 from compute_agent.definitions import facts_of
+from compute_agent.errors import StorageHangsError
 from compute_agent.settings import LiveMigrationSettings
+from compute_agent.storage.gate import Gate
 from compute_agent.subprocesses import Done
 from tests.fakes.host import FLAGS, MIGRATION, Hosts
 
@@ -392,6 +394,17 @@ def test_images_below_a_disk_are_opened_too_and_only_for_reading(dest, monkeypat
 
     assert asked == [("/srv/web1.qcow2", True), ("/srv/base.raw", False)]
     assert finding.evidence["path"] == "/srv/base.raw"
+
+
+@pytest.mark.parametrize(
+    ("module", "check"),
+    [(disk_access, disk_access.check_disk_access), (disk_locks, disk_locks.check_disk_locks)],
+)
+def test_a_disk_is_not_looked_at_while_earlier_looks_hang(dest, tmp_path, monkeypatch, module, check):
+    monkeypatch.setattr(module, "GATE", Gate(looks_max=0))
+
+    with pytest.raises(StorageHangsError, match=r"web1\.raw"):
+        list(check(with_disk(dest, tmp_path / "web1.raw")))
 
 
 def test_a_disk_that_is_missing_is_the_storages_finding(dest, tmp_path):
