@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from common import concurrency
 from common.checks import INSTANCE_GONE, Finding
-from common.errors import LimosaError
 from common.facts import DiskFacts, GuestFacts
 from common.migration import (
     CheckDestArguments,
@@ -74,7 +73,7 @@ class Examiner:
         try:
             made, findings = probing.wait(2 * STORAGE_TIMEOUT_S)
             found += Found(findings=findings)
-        except (LimosaError, concurrency.TaskTimeout) as error:
+        except Exception as error:  # noqa: BLE001 (as `checks.run`: the other checks must still be told)
             found += failure("storage", error, host=self._settings.host)
         facts = replace(self._facts(look, arguments), probes=made, ports=ports)
         return DestExamined(found=found, facts=facts)

@@ -1,28 +1,33 @@
 """The probes that this host has written beside disks, so that every one of them is removed again.
 
-Which ones stands on the disk before they are written (STATE_PATH/probes/MIGRATION.json). They go when the dest
-prepares itself, refuses, or rolls back; and by themselves when nobody has come back for them, also after a restart.
+Which ones stands on the disk before they are written (STATE_PATH/probes/OWNER.NUMBER.json, a record for each attempt). They
+go when the dest prepares itself, refuses, or rolls back; and by themselves when nobody has come back for them, also after
+a restart. An attempt that storage holds up cannot be stopped: it is told that it was given up, and cleans up behind itself.
 """
 
+import errno
 import json
 import logging
+import os
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import concurrency
 from common.checks import Finding
 from common.migration import DiskProbe
 from compute_agent import durable, storage
 from compute_agent.errors import StorageSilentError
 from compute_agent.storage import file
 from compute_agent.storage.driver import Disk
+from compute_agent.storage.gate import GATE
 from compute_agent.subprocesses import Done, FileAction, User, run_as
 
 DIRECTORY = "probes"
 PROBE_MAX_AGE_S = 600.0
 STORAGE_TIMEOUT_S = 20.0
+_NUMBER_BYTES = 4
 
 LOG = logging.getLogger(__name__)
 
@@ -31,9 +36,19 @@ LOG = logging.getLogger(__name__)
 class _Made:
     """What came of examining disks: `denied` are those probes that the agent may not write."""
 
-    probes: tuple[DiskProbe, ...]
-    findings: tuple[Finding, ...]
-    denied: tuple[DiskProbe, ...]
+    probes: tuple[DiskProbe, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    denied: tuple[DiskProbe, ...] = ()
+
+
+class _Attempt:
+    """One call of `make`. Its marks are set, never cleared: the native thread sets its own, our side `is_given_up`."""
+
+    def __init__(self, record: Path) -> None:
+        self.record = record
+        self.has_started = False
+        self.has_ended = False
+        self.is_given_up = False
 
 
 class Probes:
@@ -42,6 +57,7 @@ class Probes:
     def __init__(self, state_path: Path, *, host: str) -> None:
         self._directory = state_path / DIRECTORY
         self._host = host
+        self._attempts: dict[str, list[_Attempt]] = {}  # by owner: those that may write yet
         durable.make_directory(self._directory)
 
     def make(
@@ -49,90 +65,158 @@ class Probes:
     ) -> tuple[tuple[DiskProbe, ...], tuple[Finding, ...]]:
         """Examine the disks and write a probe beside each that needs one; the probes, and what speaks against.
 
-        `user` is QEMU's: it writes those that the agent may not, where the server maps root to nobody.
+        `user` is QEMU's: it writes those that the agent may not, where the server maps root to nobody. Who is given up
+        meanwhile (`remove`) makes none. Raises StorageSilentError; OSError where this host's own state cannot be written.
         """
+        # In the names as well, so that what a late attempt removes is its own.
+        number = secrets.token_hex(_NUMBER_BYTES)
+        attempt = _Attempt(self._directory / f"{migration}.{number}.json")
+        self._attempts.setdefault(migration, []).append(attempt)
         try:
-            made = concurrency.call_blocking(self._make, disks, migration, epoch, timeout_s=STORAGE_TIMEOUT_S)
-        except concurrency.BlockingCallTimeout as error:
-            raise StorageSilentError(timeout_s=STORAGE_TIMEOUT_S, what=", ".join(_paths(disks))) from error
-        actions = [FileAction(do="write", path=probe.probe_path, text=probe.token) for probe in made.denied]
-        findings = made.findings
-        for probe, done in zip(made.denied, _as_user(user, actions), strict=True):
-            if done.error:
-                findings += file.unwritable(probe, host=self._host, reason=done.error)
-        return made.probes, findings
+            made = GATE.look(
+                self._attempted,
+                attempt,
+                disks,
+                f"{migration}-{epoch}-{number}",
+                timeout_s=STORAGE_TIMEOUT_S,
+                what=", ".join(_paths(disks)),
+            )
+            failed = () if attempt.is_given_up else self._write_as_user(attempt.record, made.denied, user)
+            if attempt.is_given_up:
+                self._remove_record(attempt.record)
+                return (), ()
+        except StorageSilentError:
+            attempt.is_given_up = True
+            raise
+        finally:
+            self._leave(migration)
+        gone = {probe for probe, _ in failed}
+        against = tuple(
+            finding
+            for probe, reason in failed
+            for finding in file.unwritable(probe, host=self._host, reason=reason)
+        )
+        return tuple(probe for probe in made.probes if probe not in gone), made.findings + against
 
     def remove(self, migration: str) -> None:
         """Remove this migration's, if it has any. Storage that hangs keeps the record, and it is tried again later."""
-        record = self._record(migration)
-        if not record.exists():
-            return
-        try:
-            concurrency.call_blocking(_remove, record, timeout_s=STORAGE_TIMEOUT_S)
-            if record.exists():
-                self._remove_as_owner(record)
-        except (concurrency.BlockingCallTimeout, StorageSilentError) as error:
-            LOG.warning("probes are not removed yet: %s", error)
+        held_up = set()
+        for attempt in self._attempts.get(migration, ()):
+            attempt.is_given_up = True
+            if not attempt.has_ended:  # else it may write yet: it removes its record when it has done
+                held_up.add(attempt.record)
+        self._leave(migration)
+        for record in self._directory.glob("*.json"):
+            if _owner_of(record) == migration and record not in held_up:
+                self._remove_record(record)
 
     def remove_forgotten(self) -> None:
         """Remove those that nobody came back for."""
+        forgotten = set()
         for record in self._directory.glob("*.json"):
             try:
                 age_s = time.time() - record.stat().st_mtime
             except FileNotFoundError:  # in between
                 continue
             if age_s > PROBE_MAX_AGE_S:
-                LOG.info("probes of migration %s were left: they are removed", record.stem)
-                self.remove(record.stem)
+                forgotten.add(_owner_of(record))
+        for owner in sorted(forgotten):
+            LOG.info("probes of migration %s were left: they are removed", owner)
+            self.remove(owner)
 
-    def _make(self, disks: tuple[Disk, ...], migration: str, epoch: int) -> _Made:
+    def _leave(self, migration: str) -> None:
+        """Forget the attempts that can write no more. One that was given up before it began sees that first."""
+        attempts = self._attempts.get(migration, ())
+        still = [one for one in attempts if not one.has_ended and (one.has_started or not one.is_given_up)]
+        if still:
+            self._attempts[migration] = still
+        else:
+            self._attempts.pop(migration, None)
+
+    # ---- in a native thread
+
+    def _attempted(self, attempt: _Attempt, disks: tuple[Disk, ...], probe_id: str) -> _Made:
+        attempt.has_started = True
+        try:
+            return self._make(attempt, disks, probe_id)
+        finally:
+            attempt.has_ended = True  # first: who gives it up from here on removes the record, too
+            if attempt.is_given_up:
+                _remove(attempt.record)
+
+    def _make(self, attempt: _Attempt, disks: tuple[Disk, ...], probe_id: str) -> _Made:
         findings: list[Finding] = []
         planned: list[tuple[Disk, DiskProbe]] = []
-        denied: list[DiskProbe] = []
         for number, disk in enumerate(disks):  # a disk and the images below it have one target
             driver = storage.driver_for(disk.type)
-            examined = driver.examine(disk, host=self._host, probe_id=f"{migration}-{epoch}-{number}")
+            examined = driver.examine(disk, host=self._host, probe_id=f"{probe_id}-{number}")
             findings += examined.findings
             if examined.probe is not None:
                 planned.append((disk, examined.probe))
-        if planned:
-            paths = [probe.probe_path for _, probe in planned]
-            durable.write(self._record(migration), json.dumps([*self._recorded(migration), *paths]))
+        if not planned or attempt.is_given_up:
+            return _Made(findings=tuple(findings))
+        durable.write(attempt.record, json.dumps([probe.probe_path for _, probe in planned]))
+        written: list[DiskProbe] = []
+        denied: list[DiskProbe] = []
         for disk, probe in planned:
+            if attempt.is_given_up:
+                break
             try:
-                findings += storage.driver_for(disk.type).write(probe, host=self._host)
+                against = storage.driver_for(disk.type).write(probe, host=self._host)
             except PermissionError:
                 denied.append(probe)
-        if planned and not self._record(migration).exists():
-            _unlink(paths)  # we were given up while storage hung, and the record with us
-        return _Made(
-            probes=tuple(probe for _, probe in planned), findings=tuple(findings), denied=tuple(denied)
+                against = ()
+            findings += against
+            if not against:
+                written.append(probe)
+        _keep(attempt.record, [probe.probe_path for probe in written])
+        return _Made(probes=tuple(written), findings=tuple(findings), denied=tuple(denied))
+
+    # ---- as QEMU's user
+
+    def _write_as_user(
+        self, record: Path, denied: tuple[DiskProbe, ...], user: User | None
+    ) -> tuple[tuple[DiskProbe, str], ...]:
+        """Those that could not be written so either, and why. Half a file may have been: that goes."""
+        actions = [FileAction(do="write", path=probe.probe_path, text=probe.token) for probe in denied]
+        tried = list(zip(denied, _as_user(user, actions), strict=True))
+        failed = [(probe, done) for probe, done in tried if done.error]
+        actions = [FileAction(do="remove", path=probe.probe_path) for probe, _ in failed]
+        removed = _as_user(user, actions)
+        is_nothing_there = all(
+            done.is_denied or gone.is_missing or not gone.error
+            for (_, done), gone in zip(failed, removed, strict=True)
         )
+        if failed and is_nothing_there:
+            gone_paths = {probe.probe_path for probe, _ in failed}
+            _rewrite(record, [path for path in _read(record) if path not in gone_paths])
+        return tuple((probe, done.error) for probe, done in failed)
+
+    def _remove_record(self, record: Path) -> None:
+        """With the probes that stand in it."""
+        try:
+            self._remove_by_agent(record)
+            if record.exists():
+                self._remove_as_owner(record)
+        except StorageSilentError as error:
+            LOG.warning("probes are not removed yet: %s", error)
+
+    def _remove_by_agent(self, record: Path) -> None:
+        GATE.look(_remove, record, timeout_s=STORAGE_TIMEOUT_S, what=", ".join(_read(record)))
 
     def _remove_as_owner(self, record: Path) -> None:
         """Those that we may not remove, QEMU's user has written."""
         for path in _read(record):
-            owner = concurrency.call_blocking(_owner, path, timeout_s=STORAGE_TIMEOUT_S)
+            owner = GATE.look(_owner, path, timeout_s=STORAGE_TIMEOUT_S, what=path)
             if owner is not None and not owner.is_this_process:
                 run_as(owner, [FileAction(do="remove", path=path)])
-        concurrency.call_blocking(_remove, record, timeout_s=STORAGE_TIMEOUT_S)
-
-    def _recorded(self, migration: str) -> list[str]:
-        """Those of an earlier attempt at the same check: a redelivery makes new ones."""
-        record = self._record(migration)
-        return _read(record) if record.exists() else []
-
-    def _record(self, migration: str) -> Path:
-        return self._directory / f"{migration}.json"
+        self._remove_by_agent(record)
 
 
 def compare(probes: tuple[DiskProbe, ...], *, dest: str, user: User | None = None) -> tuple[Finding, ...]:
     """On the source: read the dest's probes back; what differs. `user` is QEMU's, and reads what the agent may not."""
-    try:
-        findings, denied = concurrency.call_blocking(_compare, probes, dest, timeout_s=STORAGE_TIMEOUT_S)
-    except concurrency.BlockingCallTimeout as error:
-        paths = ", ".join(probe.path for probe in probes)
-        raise StorageSilentError(timeout_s=STORAGE_TIMEOUT_S, what=paths) from error
+    paths = ", ".join(probe.path for probe in probes)
+    findings, denied = GATE.look(_compare, probes, dest, timeout_s=STORAGE_TIMEOUT_S, what=paths)
     actions = [FileAction(do="read", path=probe.probe_path) for probe in denied]
     for probe, done in zip(denied, _as_user(user, actions), strict=True):
         if done.error:
@@ -160,7 +244,7 @@ def _as_user(user: User | None, actions: Sequence[FileAction]) -> tuple[Done, ..
     if not actions:
         return ()
     if user is None or user.is_this_process:
-        return tuple(Done(error="Permission denied") for _ in actions)
+        return tuple(Done(error=os.strerror(errno.EACCES), code=errno.EACCES) for _ in actions)
     return run_as(user, actions)
 
 
@@ -172,9 +256,31 @@ def _owner(path: str) -> User | None:
     return User(uid=status.st_uid, gid=status.st_gid)
 
 
-def _remove(record: Path) -> None:
-    if _unlink(_read(record)):
+def _owner_of(record: Path) -> str:
+    """Of OWNER.NUMBER.json, and of OWNER.json, which an agent of an earlier version has left."""
+    return record.name.partition(".")[0]
+
+
+def _keep(record: Path, paths: list[str]) -> None:
+    """Strike from the record what could not be written: nothing of it is there, or it is removed."""
+    failed = [path for path in _read(record) if path not in paths]
+    if failed and _unlink(failed):
+        _rewrite(record, paths)
+
+
+def _rewrite(record: Path, paths: list[str]) -> None:
+    if paths:
+        durable.write(record, json.dumps(paths))
+    else:
         record.unlink(missing_ok=True)
+
+
+def _remove(record: Path) -> None:
+    try:
+        if _unlink(_read(record)):
+            record.unlink(missing_ok=True)
+    except OSError as error:
+        LOG.warning("the record %s cannot be removed: %s", record, error)
 
 
 def _unlink(paths: list[str]) -> bool:
@@ -184,9 +290,20 @@ def _unlink(paths: list[str]) -> bool:
         try:
             Path(path).unlink(missing_ok=True)
         except OSError as error:
-            is_complete = False
-            LOG.warning("the probe %s cannot be removed: %s", path, error)
+            if not _was_never_there(path):  # storage that is read-only refuses to remove even that
+                is_complete = False
+                LOG.warning("the probe %s cannot be removed: %s", path, error)
     return is_complete
+
+
+def _was_never_there(path: str) -> bool:
+    try:
+        Path(path).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _read(record: Path) -> list[str]:

@@ -30,12 +30,11 @@ class FileStorage:
         path = Path(disk.path)
         if not path.is_absolute():
             return Examined(findings=(_finding(disk.target, disk.path, host, "its path is not absolute"),))
-        if _is_absent(path.parent.is_dir):
-            return Examined(
-                findings=(_finding(disk.target, disk.path, host, f"{host} has no such directory"),)
-            )
-        if _is_absent(path.exists):
-            return Examined(findings=(_finding(disk.target, disk.path, host, f"{host} has no such file"),))
+        reason = _absence(path.parent.is_dir, "no such directory", host) or _absence(
+            path.exists, "no such file", host
+        )
+        if reason:
+            return Examined(findings=(_finding(disk.target, disk.path, host, reason),))
         name = f"{PROBE_PREFIX}{probe_id}-{_plain(disk.target)}"
         probe = DiskProbe(
             disk=disk.target,
@@ -80,12 +79,17 @@ class FileStorage:
         return (_finding(disk.target, disk.path, dest, reason),)
 
 
-def _is_absent(is_there: Callable[[], bool]) -> bool:
-    """Not where we may not look: QEMU's user may, and whether it does, a check of its own tells."""
+def _absence(is_there: Callable[[], bool], what: str, host: str) -> str:
+    """Why it is not to be had; empty if it is, and where we may not look.
+
+    QEMU's user may, and whether it does, a check of its own tells.
+    """
     try:
-        return not is_there()
+        return "" if is_there() else f"{host} has {what}"
     except PermissionError:
-        return False
+        return ""
+    except OSError as error:
+        return f"{host} cannot look there ({error.strerror})"
 
 
 def unwritable(probe: DiskProbe, *, host: str, reason: str) -> tuple[Finding, ...]:

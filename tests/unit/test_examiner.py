@@ -83,6 +83,22 @@ def test_storage_that_hangs_is_a_finding_beside_the_others(hosts, image, monkeyp
     assert "storage: Storage does not answer" in storage.sentence
 
 
+def test_a_state_directory_that_is_full_is_a_finding_beside_the_others(hosts, image, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(probes_module.durable, "write", full)
+    examined = hosts.dest.core.examiner.examine_dest(
+        hosts.uuid, arguments(hosts, ("vda", "file", str(image), "disk")), owner="check"
+    )
+
+    [finding] = examined.found.findings
+    assert finding.code == CHECK_FAILED.code
+    assert "storage: " in finding.sentence
+    assert "No space left on device" in finding.sentence
+    assert left_in(image) == []
+
+
 def test_a_conductor_of_the_first_version_is_understood(hosts):
     told = arguments(hosts, facts=None, memory_mib=1_000_000)
 

@@ -1,9 +1,11 @@
 """Probes beside disks: how shared storage is shown, and that none of them is ever left behind."""
 
+import errno
 import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -238,11 +240,20 @@ def test_qemus_user_writes_reads_and_removes_the_probe(probes, squashed, tmp_pat
     assert records(tmp_path) == []
 
 
-def test_where_neither_may_write_both_sides_say_so(probes, squashed):
+def test_where_neither_may_write_the_dest_says_so_and_sends_no_probe(probes, squashed, tmp_path):
     made, [on_dest] = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1)
-    [on_source] = probes_module.compare(made, dest="compute2")
 
     assert "compute2 cannot write there (Permission denied)" in on_dest.sentence
+    assert made == ()
+    assert records(tmp_path) == []
+
+
+def test_where_neither_may_read_the_source_says_so(probes, squashed):
+    made, against = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
+    assert against == ()
+
+    [on_source] = probes_module.compare(made, dest="compute2")
+
     assert "cannot be read on the source (Permission denied)" in on_source.sentence
 
 
@@ -264,3 +275,140 @@ def test_a_directory_that_the_agent_may_not_enter_is_left_to_qemus_user(images, 
     examined = storage.DRIVERS["file"].examine(disk(images / "web1.raw"), host="compute2", probe_id="p")
 
     assert (examined.findings, examined.probe is not None) == ((), True)
+
+
+# ---- given up
+
+
+def given_up_in(probes, monkeypatch, method):
+    """The owner is forgotten while the native thread is in this method of the driver."""
+    file_storage = type(storage.DRIVERS["file"])
+    original = getattr(file_storage, method)
+
+    def forgotten_meanwhile(self, what, **names):
+        probes.remove(MIGRATION)
+        return original(self, what, **names)
+
+    monkeypatch.setattr(file_storage, method, forgotten_meanwhile)
+
+
+@pytest.mark.parametrize("method", ["examine", "write"])
+def test_who_is_forgotten_while_probes_are_made_leaves_none(probes, images, tmp_path, monkeypatch, method):
+    given_up_in(probes, monkeypatch, method)
+
+    made, _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+
+    assert (made, left_in(images), records(tmp_path)) == ((), [], [])
+
+
+def test_storage_that_hangs_before_the_record_is_written_gets_no_probe_later(
+    probes, images, tmp_path, monkeypatch
+):
+    """The check has given up and forgotten all of it before storage answers."""
+    file_storage = type(storage.DRIVERS["file"])
+    examine, let_go = file_storage.examine, threading.Event()
+
+    def hanging_examine(self, what, **names):
+        assert let_go.wait(WAIT_S)
+        return examine(self, what, **names)
+
+    monkeypatch.setattr(probes_module, "STORAGE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(file_storage, "examine", hanging_examine)
+    with pytest.raises(StorageSilentError):
+        probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    [attempt] = probes._attempts[MIGRATION]
+    probes.remove(MIGRATION)
+
+    let_go.set()
+
+    wait_until(lambda: attempt.has_ended and not attempt.record.exists())
+    assert left_in(images) == []
+    assert records(tmp_path) == []
+
+
+def test_a_late_attempt_cleans_up_behind_itself_only(probes, images, monkeypatch):
+    file_storage = type(storage.DRIVERS["file"])
+    write, let_go = file_storage.write, threading.Event()
+
+    def hanging_write(self, probe, **names):
+        assert let_go.wait(WAIT_S)
+        return write(self, probe, **names)
+
+    monkeypatch.setattr(probes_module, "STORAGE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(file_storage, "write", hanging_write)
+    with pytest.raises(StorageSilentError):
+        probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    [late] = probes._attempts[MIGRATION]
+    monkeypatch.setattr(file_storage, "write", write)
+    monkeypatch.setattr(probes_module, "STORAGE_TIMEOUT_S", WAIT_S)
+    [probe], _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+
+    let_go.set()
+
+    wait_until(lambda: late.has_ended and not late.record.exists())
+    assert left_in(images) == [Path(probe.probe_path).name]
+    probes.remove(MIGRATION)
+    assert left_in(images) == []
+    assert probes._attempts == {}
+
+
+def test_a_record_of_an_earlier_version_is_understood(probes, images, tmp_path):
+    left = images / ".limosa-probe-of-old"
+    left.touch()
+    (tmp_path / "state" / "probes" / f"{MIGRATION}.json").write_text(json.dumps([str(left)]))
+
+    probes.remove(MIGRATION)
+
+    assert (left_in(images), records(tmp_path)) == ([], [])
+
+
+# ---- storage that fails
+
+
+@pytest.fixture
+def read_only(images, monkeypatch):
+    """As Linux has it: where nothing may be written, what does not exist cannot be removed either."""
+
+    def refused(*_arguments, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    open_file = os.open
+
+    def open_or_refuse(path, flags, *rest, **names):
+        return refused() if str(path).startswith(str(images)) else open_file(path, flags, *rest, **names)
+
+    unlink = os.unlink
+
+    def unlink_or_refuse(path, **names):
+        return refused() if str(path).startswith(str(images)) else unlink(path, **names)
+
+    monkeypatch.setattr(os, "open", open_or_refuse)
+    monkeypatch.setattr(os, "unlink", unlink_or_refuse)
+
+
+def test_storage_that_is_read_only_leaves_no_record_and_sends_no_probe(probes, images, read_only, tmp_path):
+    made, [finding] = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+
+    assert "cannot write there (Read-only file system)" in finding.sentence
+    assert (made, records(tmp_path)) == ((), [])
+
+
+@pytest.mark.parametrize("code", [errno.ENOTCONN, errno.ESTALE, errno.EIO])
+@pytest.mark.parametrize("asked", ["is_dir", "exists"])
+def test_storage_that_fails_is_a_finding_with_the_systems_words(probes, images, monkeypatch, code, asked):
+    def fails(_path):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(f"compute_agent.storage.file.Path.{asked}", fails)
+
+    _, [finding] = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+
+    assert finding.code == STORAGE_NOT_SHARED.code
+    assert f"compute2 cannot look there ({os.strerror(code)})" in finding.sentence
+
+
+def wait_until(is_so):
+    deadline = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
