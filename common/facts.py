@@ -44,6 +44,7 @@ class GuestFacts:
     secrets: tuple[str, ...] = ()  # uuid or usage of the libvirt secrets that it names; never a value
     networks: tuple[str, ...] = ()  # names of libvirt networks
     nwfilters: tuple[str, ...] = ()
+    dac_label: str = ""  # user:group that its own definition gives its QEMU; empty: that of the host
     disk_gib: int = 0  # virtual sizes of its writable local disks together; 0: none, or not known
 
 

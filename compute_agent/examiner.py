@@ -62,7 +62,8 @@ class Examiner:
     ) -> DestExamined:
         """What speaks against this host, and how it is reached. `owner`: a migration, or whoever will `forget`."""
         look = self._dest_look(instance, arguments)
-        probing = concurrency.spawn(self._make_probes, arguments, owner, epoch, user_of(look.dest))
+        user = user_of(look.dest, label=look.guest.dac_label)
+        probing = concurrency.spawn(self._make_probes, arguments, owner, epoch, user)
         found = checks.run(checks.DEST_CHECKS, look)
         ports = self._ports.hold(owner) if self._settings.checks_ports else ()
         if self._settings.checks_ports and not ports:

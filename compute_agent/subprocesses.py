@@ -6,6 +6,7 @@ without our code and without its site, since that user may not be able to read e
 """
 
 import errno
+import grp
 import inspect
 import json
 import os
@@ -13,7 +14,7 @@ import pwd
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -46,11 +47,34 @@ class User:
         return f"{self.uid}:{self.gid}"
 
 
-def user_of(host: HostFacts) -> User | None:
-    """Whom QEMU runs as on that host, where it is known."""
+def user_of(host: HostFacts, *, label: str = "") -> User | None:
+    """Whom QEMU runs as on that host, where it is known; `label`: the guest's own, whose names are this host's."""
+    if label:
+        user, _, group = label.partition(":")
+        uid, gid = _number(user, _uid_of), _number(group, _gid_of)
+        return None if uid is None or gid is None else User(uid=uid, gid=gid)
     if host.qemu_uid is None or host.qemu_gid is None:
         return None
     return User(uid=host.qemu_uid, gid=host.qemu_gid)
+
+
+def _number(text: str, number_of_name: Callable[[str], int]) -> int | None:
+    """As libvirt reads it: `+` makes it a number, otherwise it is a name if there is one (formatdomain, seclabel)."""
+    if not text.startswith("+"):
+        try:
+            return number_of_name(text)
+        except KeyError:
+            pass
+    digits = text.removeprefix("+")
+    return int(digits) if digits.isascii() and digits.isdecimal() else None
+
+
+def _uid_of(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _gid_of(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ Opening = tuple[str, FileAction]
 
 
 def check_disk_access(look: DestLook) -> Iterator[Finding]:
-    user = user_of(look.dest)
+    user = user_of(look.dest, label=look.guest.dac_label)
     yield from _of_own(look, user)
     yield from _of_only_read(look, user)
 

@@ -13,7 +13,9 @@ from compute_agent.subprocesses import user_of
 def check_storage(look: SourceLook) -> Iterator[Finding]:
     against = (
         *_unproven(look),
-        *probes.compare(look.reach.probes, dest=look.dest_host, user=user_of(look.source)),
+        *probes.compare(
+            look.reach.probes, dest=look.dest_host, user=user_of(look.source, label=look.guest.dac_label)
+        ),
     )
     yield from against
     # A disk that is not shared would have to be copied, which libvirt cannot do through its tunnel.

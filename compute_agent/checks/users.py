@@ -15,7 +15,7 @@ def check_users(look: DestLook) -> Iterator[Finding]:
     host, name = look.settings.host, look.guest.name
     ours = _user(dest.qemu_uid, dest.qemu_gid), _user(dest.service_uid, dest.service_gid)
     theirs = _user(source.qemu_uid, source.qemu_gid), _user(source.service_uid, source.service_gid)
-    if _differ(theirs[0], ours[0]):
+    if _differ(theirs[0], ours[0]) and not look.guest.dac_label:  # else its QEMU runs as that, on both
         yield QEMU_USER_DIFFERS.finding(
             host, instance=name, source=look.source_host, source_user=theirs[0], dest_user=ours[0]
         )

@@ -46,6 +46,7 @@ def guest_facts(xml: str, *, power_state: PowerState, is_persistent: bool, has_a
         secrets=_secrets(domain),
         networks=_networks(domain),
         nwfilters=_unique(filter.get("filter") for filter in domain.find_all("devices/interface/filterref")),
+        dac_label=_dac_label(domain),
     )
 
 
@@ -108,6 +109,14 @@ def _source(source: Element) -> str:
     if source.get("protocol"):
         return f"{source.get('protocol')}:{source.get('name')}"
     return source.get("path") or source.get("type")  # vhostuser, vhostvdpa; nvme
+
+
+def _dac_label(domain: Element) -> str:
+    """Static ones only: into live XML libvirt writes a dynamic one, which is its host's."""
+    for label in domain.find_all("seclabel"):
+        if (label.get("model"), label.get("type")) == ("dac", "static"):
+            return label.text_of("label")
+    return ""
 
 
 def _graphics(domain: Element) -> tuple[tuple[str, str], ...]:

@@ -377,6 +377,33 @@ def test_a_disk_that_qemus_user_may_not_open_is_found_though_root_may(dest, monk
     )
 
 
+@pytest.mark.parametrize(
+    ("label", "asked_as"),
+    [("+1234:+5678", ["1234:5678"]), ("1234:5678", ["1234:5678"]), ("root:root", []), ("nobody-here:+1", [])],
+)
+def test_a_guest_with_a_user_of_its_own_is_looked_at_as_that(dest, monkeypatch, label, asked_as):
+    """Root is this process itself, and of a user whom this host does not know nothing can be said."""
+    asked = []
+
+    def run_as(user, actions, **_):
+        asked.append(str(user))
+        return tuple(Done() for _ in actions)
+
+    monkeypatch.setattr(disk_access, "run_as", run_as)
+    look = replace(dest, dest=replace(dest.dest, qemu_uid=OTHER_USER, qemu_gid=OTHER_USER))
+    look = replace(look, guest=replace(look.guest, dac_label=label))
+
+    assert list(disk_access.check_disk_access(look)) == []
+    assert asked == asked_as
+
+
+def test_hosts_of_different_qemu_users_take_a_guest_with_a_user_of_its_own(dest):
+    other = replace(dest, source=replace(dest.source, qemu_uid=OTHER_USER))
+    own = replace(other, guest=replace(other.guest, dac_label="+1234:+1234"))
+
+    assert list(users.check_users(own)) == []
+
+
 def test_images_below_a_disk_are_opened_too_and_only_for_reading(dest, monkeypatch):
     asked = []
 

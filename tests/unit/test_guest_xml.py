@@ -248,3 +248,14 @@ def test_every_image_that_a_disk_stands_on_is_a_fact_of_it() -> None:
         ("network", "rbd:pool/base"),
     ]
     assert plain.layers == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "expected"),
+    [("static", "dac", "+1234:+1234"), ("dynamic", "dac", ""), ("static", "selinux", "")],
+)
+def test_the_user_that_a_definition_gives_its_qemu_is_a_fact(kind: str, model: str, expected: str) -> None:
+    apparmor = "<seclabel type='dynamic' model='apparmor'><label>libvirt-1</label></seclabel>"
+    label = f"<seclabel type='{kind}' model='{model}' relabel='yes'><label>+1234:+1234</label></seclabel>"
+
+    assert read(f"<domain>{apparmor}{label}</domain>").dac_label == expected
