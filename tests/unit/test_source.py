@@ -22,6 +22,7 @@ from common.migration import (
     ObserveArguments,
 )
 from common.states import Result, SourceSeen, Verb
+from compute_agent.checks import movable
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import DomainState, EventKind, JobKind, Reason
 from compute_agent.settings import LiveMigrationSettings
@@ -116,6 +117,14 @@ def test_a_guest_that_somebody_works_on_is_refused(hosts, job, code):
 
     assert outcome.result is Result.REFUSED
     assert [finding.code for finding in outcome.findings] == [code]
+
+
+def test_a_guest_that_was_started_paused_on_this_host_can_be_moved(hosts, monkeypatch):
+    domain(hosts).state, domain(hosts).reason = DomainState.PAUSED, Reason.USER
+    domain(hosts).has_run = False
+    monkeypatch.setattr(movable, "was_begun_for_incoming", lambda uuid: uuid != hosts.uuid)
+
+    assert check(hosts).result is Result.OK
 
 
 def test_a_guest_that_came_paused_and_has_not_run_since_is_refused(hosts):
