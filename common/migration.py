@@ -24,6 +24,9 @@ class DiskProbe:
     path: str  # of the disk
     probe_path: str
     token: str
+    real_name: str = (
+        ""  # of the disk's file, where its path leads there by a link; empty: the dest is of an older version
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

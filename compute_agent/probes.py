@@ -217,8 +217,8 @@ def compare(probes: tuple[DiskProbe, ...], *, dest: str, user: User | None = Non
     """On the source: read the dest's probes back; what differs. `user` is QEMU's, and reads what the agent may not."""
     paths = ", ".join(probe.path for probe in probes)
     findings, denied = GATE.look(_compare, probes, dest, timeout_s=STORAGE_TIMEOUT_S, what=paths)
-    actions = [FileAction(do="read", path=probe.probe_path) for probe in denied]
-    for probe, done in zip(denied, _as_user(user, actions), strict=True):
+    actions = [FileAction(do="read", path=path) for _, path in denied]
+    for (probe, _), done in zip(denied, _as_user(user, actions), strict=True):
         if done.error:
             findings += file.unreadable(probe, dest=dest, reason=done.error)
         else:
@@ -226,16 +226,18 @@ def compare(probes: tuple[DiskProbe, ...], *, dest: str, user: User | None = Non
     return findings
 
 
-def _compare(probes: tuple[DiskProbe, ...], dest: str) -> tuple[tuple[Finding, ...], tuple[DiskProbe, ...]]:
-    """What differs, and what could not be read for want of permission."""
+def _compare(
+    probes: tuple[DiskProbe, ...], dest: str
+) -> tuple[tuple[Finding, ...], tuple[tuple[DiskProbe, str], ...]]:
+    """What differs, and what could not be read for want of permission, with its path here."""
     file_storage = storage.driver_for("file")  # the only one with probes so far
     findings: list[Finding] = []
-    denied: list[DiskProbe] = []
+    denied: list[tuple[DiskProbe, str]] = []
     for probe in probes:
         try:
             findings += file_storage.compare(probe, dest=dest)
         except PermissionError:
-            denied.append(probe)
+            denied.append((probe, file.seen_from_source(probe)))
     return tuple(findings), tuple(denied)
 
 

@@ -1,6 +1,7 @@
 """Disks that are files: a probe written beside the disk by the dest, and read back by the source, proves one storage.
 
-Equal paths prove nothing, and neither does a file of that name on both hosts. A new name for each probe, since a client
+Equal paths prove nothing, and neither does a file of that name on both hosts. The probe lies beside the file itself, not
+beside a link to it. A new name for each probe, since a client
 of NFS may remember for a while that a name does not exist.
 """
 
@@ -35,12 +36,14 @@ class FileStorage:
         )
         if reason:
             return Examined(findings=(_finding(disk.target, disk.path, host, reason),))
+        real = _real(disk.path)
         name = f"{PROBE_PREFIX}{probe_id}-{_plain(disk.target)}"
         probe = DiskProbe(
             disk=disk.target,
             path=disk.path,
-            probe_path=str(path.parent / name),
+            probe_path=str(real.parent / name),
             token=secrets.token_hex(_TOKEN_BYTES),
+            real_name=real.name,
         )
         return Examined(probe=probe)
 
@@ -56,8 +59,12 @@ class FileStorage:
         return ()
 
     def compare(self, probe: DiskProbe, *, dest: str) -> tuple[Finding, ...]:
+        real = _real(probe.path)
+        if probe.real_name and real.name != probe.real_name:
+            reason = f"it leads to {probe.real_name} on {dest} and to {real.name} on the source"
+            return (_finding(probe.disk, probe.path, dest, reason),)
         try:
-            with os.fdopen(os.open(probe.probe_path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            with os.fdopen(os.open(seen_from_source(probe), os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
                 token = file.read(_READ_MAX_BYTES)
         except FileNotFoundError:
             reason = f"what {dest} writes there does not appear on the source"
@@ -77,6 +84,16 @@ class FileStorage:
         else:
             reason = f"the guest was given it after {dest} was asked"
         return (_finding(disk.target, disk.path, dest, reason),)
+
+
+def seen_from_source(probe: DiskProbe) -> str:
+    """Beside the file that the disk's path leads to here: a link on shared storage may lead to a disk of the host's own."""
+    return str(_real(probe.path).parent / Path(probe.probe_path).name)
+
+
+def _real(path: str) -> Path:
+    """Without its links, as far as we may look."""
+    return Path(os.path.realpath(path))
 
 
 def _absence(is_there: Callable[[], bool], what: str, host: str) -> str:

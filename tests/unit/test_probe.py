@@ -277,6 +277,62 @@ def test_a_directory_that_the_agent_may_not_enter_is_left_to_qemus_user(images, 
     assert (examined.findings, examined.probe is not None) == ((), True)
 
 
+# ---- links
+
+
+@pytest.fixture
+def link(images, tmp_path):
+    """On shared storage, to a disk in a directory of its own."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "web2.raw").write_text("disk")
+    (images / "web2.raw").symlink_to(own / "web2.raw")
+    return images / "web2.raw"
+
+
+def test_a_link_to_a_disk_on_shared_storage_is_followed(probes, link):
+    made, _ = probes.make((disk(link),), migration=MIGRATION, epoch=1)
+
+    assert left_in(link.parent) == []
+    assert len(left_in(link.resolve().parent)) == 1
+    assert probes_module.compare(made, dest="compute2") == ()
+
+
+def test_a_shared_link_to_a_disk_of_the_hosts_own_is_not_shared(probes, link):
+    made, _ = probes.make((disk(link),), migration=MIGRATION, epoch=1)
+    own = link.resolve().parent
+    own.rename(own.with_name("of-the-dest"))
+    own.mkdir()
+    (own / "web2.raw").write_text("another")
+
+    [finding] = probes_module.compare(made, dest="compute2")
+
+    assert (finding.code, finding.evidence["path"]) == (STORAGE_NOT_SHARED.code, str(link))
+
+
+def test_links_of_one_name_to_two_files_beside_each_other_are_found(probes, link):
+    made, _ = probes.make((disk(link),), migration=MIGRATION, epoch=1)
+    other = link.resolve().with_name("web3.raw")
+    other.write_text("another")
+    link.unlink()
+    link.symlink_to(other)
+
+    [finding] = probes_module.compare(made, dest="compute2")
+
+    assert "it leads to web2.raw on compute2 and to web3.raw on the source" in finding.sentence
+
+
+def test_hosts_may_reach_one_directory_by_paths_of_their_own(probes, images, tmp_path):
+    way = tmp_path / "way"
+    way.symlink_to(images)
+    made, _ = probes.make((disk(way / "web1.raw"),), migration=MIGRATION, epoch=1)
+    images.rename(tmp_path / "elsewhere")
+    way.unlink()
+    way.symlink_to(tmp_path / "elsewhere")
+
+    assert probes_module.compare(made, dest="compute2") == ()
+
+
 # ---- given up
 
 
