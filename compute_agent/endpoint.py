@@ -57,13 +57,13 @@ class AgentEndpoint:
 
     @exposed
     def examine_destination(
-        self, context: Context, check: str, instance: str, arguments: CheckDestArguments
+        self, _context: Context, check: str, instance: str, arguments: CheckDestArguments
     ) -> Examination:
         if not _FILE_NAME.fullmatch(check):
             raise InvalidCommandError(
                 verb="check", instance=f"{instance:.80}", reason=f"its id is {check:.80}"
             )
-        return self._asking.examine_destination(check, instance, arguments, asked_at=context.sent_at)
+        return self._asking.examine_destination(check, instance, arguments)
 
     @exposed
     def examine_source(

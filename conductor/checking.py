@@ -149,8 +149,11 @@ class Checking:
             on_dest = self._answer(
                 dest,
                 "examine_destination",
-                lambda: self._agents.examine_destination(
-                    dest, check, case.instance, case.arguments, timeout_s=self._timeout_s
+                lambda: _looked_at(
+                    dest,
+                    self._agents.examine_destination(
+                        dest, check, case.instance, case.arguments, timeout_s=self._timeout_s
+                    ),
                 ),
             )
         # A dest that could not be looked at has seen no disk either: those are not held against it a second time.
@@ -189,6 +192,14 @@ class Checking:
             self._agents.forget_probes_later(dest, check)
         except LimosaError as error:
             LOG.warning("%s will remove its probes by itself: %s", dest, error)
+
+
+def _looked_at(dest: str, examination: Examination) -> Examination:
+    """The same; an answer that says neither what speaks against the dest nor how it is reached is not "it fits"."""
+    if examination.dest_facts is not None or refusing(examination.findings):
+        return examination
+    nothing = CHECK_FAILED.finding(dest, reason="it answered without having looked")
+    return replace(examination, findings=(*examination.findings, nothing))
 
 
 def dest_arguments(guest: GuestFacts, source: str, status: HostStatus | None) -> CheckDestArguments:

@@ -94,6 +94,7 @@ class FakeAgent:
         self.told_by_dest: list[DestinationFacts] = []
         self.probes_of: set[str] = set()
         self.on_examined: Callable[[], None] = lambda: None
+        self.looks = True  # else it answers as if nothing spoke against it, and says nothing of itself
         self._answers: dict[Verb, Answer] = {}
         self._changed = threading.Condition()
 
@@ -131,7 +132,8 @@ class FakeAgent:
         self.asked.append("destination")
         self.probes_of.add(check)
         self.on_examined()
-        return Examination(findings=self.findings, dest_facts=DestinationFacts(connect_address=self.host))
+        facts = DestinationFacts(connect_address=self.host) if self.looks else None
+        return Examination(findings=self.findings, dest_facts=facts)
 
     @exposed
     def examine_source(

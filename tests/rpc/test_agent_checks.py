@@ -1,12 +1,13 @@
 """`limosa check` at the agents: what they answer to a call, and that nothing is begun and nothing left."""
 
 import time
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 
+from common import envelope
 from common.migration import CheckDestArguments, CheckSourceArguments
-from compute_agent import asking as asking_module
 from tests.rpc.test_agent import Site
 
 TIMEOUT_S = 10.0
@@ -103,7 +104,10 @@ def test_what_is_read_after_it_was_forgotten_leaves_no_probe(site, image):
     check = str(uuid4())
     site.agents.forget_probes("compute2", check, timeout_s=TIMEOUT_S)
 
-    assert examine_dest(site, check, arguments(image)).dest_facts is None
+    dest = examine_dest(site, check, arguments(image))
+
+    assert [finding.code for finding in dest.findings] == ["check_failed"], "it has not looked"
+    assert dest.dest_facts is None
     assert probes(image) == []
 
 
@@ -117,8 +121,9 @@ def test_what_is_forgotten_while_it_is_at_work_leaves_no_probe(site, image):
 
     hypervisor.memory_free_mib = forgotten_meanwhile
 
-    examine_dest(site, check, arguments(image))
+    dest = examine_dest(site, check, arguments(image))
 
+    assert [finding.code for finding in dest.findings] == ["check_failed"], "nobody may take it for an answer"
     assert probes(image) == []
     assert site.world.network.listening == set()
 
@@ -135,10 +140,11 @@ def test_an_agent_that_is_told_by_a_cast_forgets_as_well(site, image):
         time.sleep(0.01)
 
 
-def test_who_wakes_up_late_writes_no_probe_for_somebody_who_has_given_up(site, image):
-    asking = site.running["compute2"].core
-    late = asking_module.Asking(asking.examiner, asking.observation, host="compute2")
+def test_a_question_is_looked_at_whatever_this_hosts_clock_says(site, image, monkeypatch):
+    behind_s, now_s = 40.0, time.time
+    monkeypatch.setattr(envelope, "time", SimpleNamespace(time=lambda: now_s() - behind_s))
 
-    late.examine_destination(str(uuid4()), site.uuid, arguments(image), asked_at=0.0)
+    dest = examine_dest(site, str(uuid4()), arguments(image, memory_mib=1_000_000))
 
-    assert probes(image) == []
+    assert [finding.code for finding in dest.findings] == ["memory_short"]
+    assert dest.dest_facts is not None

@@ -121,6 +121,15 @@ def test_an_agent_with_a_bug_is_a_finding(cluster):
     assert probes_left(cluster) == []
 
 
+def test_an_answer_without_a_look_is_not_that_it_fits(cluster):
+    cluster.dest.looks = False
+
+    [view] = check(cluster, "compute2")
+
+    assert (view.result, codes(view)) == (CheckResult.REFUSES, [CHECK_FAILED.code])
+    assert "it answered without having looked" in view.findings[0].sentence
+
+
 def test_a_guest_that_is_being_moved_is_busy_and_no_agent_is_asked(cluster):
     cluster.dest.silence(Verb.CHECK_DEST)
     cluster.migrate()
