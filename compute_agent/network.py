@@ -5,6 +5,7 @@ all of it happens in native threads, with the modules as they are without eventl
 """
 
 import errno
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +14,9 @@ from compute_agent.errors import NetworkError
 
 RESOLVE_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
+CALLS_AT_ONCE = 6  # of the 20 native threads, which libvirt's calls need as well
+TURN_TIMEOUT_S = 20.0
+_TURN_PAUSE_S = 0.02
 _MARGIN_S = 2.0  # for the native thread to begin and to end
 _BACKLOG = 8
 
@@ -44,6 +48,9 @@ class Network(Protocol):
 class HostNetwork:
     """The real one."""
 
+    def __init__(self) -> None:
+        self._turns = _Turns(CALLS_AT_ONCE)
+
     def resolve(self, name: str) -> tuple[str, ...]:
         return self._call(_addresses, name, timeout_s=RESOLVE_TIMEOUT_S)
 
@@ -58,12 +65,55 @@ class HostNetwork:
         return listener
 
     def _call(self, function: Callable[..., T], *arguments: Any, timeout_s: float) -> T:
+        """`timeout_s` begins when it is this call's turn: a wait for others says nothing about the network."""
+        if not self._turns.take(timeout_s=TURN_TIMEOUT_S):
+            raise NetworkError(
+                reason=f"it was not tried: {CALLS_AT_ONCE} others have hung for {TURN_TIMEOUT_S:g} s"
+            )
+
+        def call() -> T:
+            try:
+                return function(*arguments)
+            finally:
+                self._turns.give_back()
+
         try:
-            return concurrency.call_blocking(function, *arguments, timeout_s=timeout_s)
+            return concurrency.call_blocking(call, timeout_s=timeout_s)
         except concurrency.BlockingCallTimeout as error:
-            raise NetworkError(reason=f"no answer within {timeout_s:g} s") from error
+            if error.has_started:
+                raise NetworkError(reason=f"no answer within {timeout_s:g} s") from error
+            self._turns.give_back()
+            raise NetworkError(reason=f"it was not tried: no thread was free for {timeout_s:g} s") from error
         except OSError as error:
             raise NetworkError(reason=_reason(error)) from error
+
+
+class _Turns:
+    """Leave for so many calls at a time. It is given back from native threads, and waited for from ours."""
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._lock = concurrency.native_rlock()
+
+    def take(self, *, timeout_s: float) -> bool:
+        """False if none became free."""
+        deadline = time.monotonic() + timeout_s
+        while not self._take_one():
+            if time.monotonic() >= deadline:
+                return False
+            concurrency.sleep(_TURN_PAUSE_S)
+        return True
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._free += 1
+
+    def _take_one(self) -> bool:
+        with self._lock:
+            if not self._free:
+                return False
+            self._free -= 1
+            return True
 
 
 def _addresses(name: str) -> tuple[str, ...]:

@@ -1,7 +1,12 @@
 """The real network, as far as this machine alone has one: loopback, and what is certainly not there."""
 
+import threading
+import time
+
 import pytest
 
+from common import concurrency
+from compute_agent import network as network_module
 from compute_agent.errors import NetworkError
 from compute_agent.network import HostNetwork
 
@@ -60,3 +65,45 @@ def test_addresses_of_this_host_and_of_others_are_told_apart(network):
     assert not network.has_address(ABSENT)
     with pytest.raises(NetworkError):
         network.has_address("nobody.invalid")
+
+
+@pytest.fixture
+def slow(network, monkeypatch):
+    """Each resolving takes so long that a dozen at once have to wait for each other."""
+    lock, busy, most = threading.Lock(), [0], [0]
+
+    def resolve(name):
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        time.sleep(0.1)
+        with lock:
+            busy[0] -= 1
+        return (name,)
+
+    monkeypatch.setattr(network_module, "_addresses", resolve)
+    monkeypatch.setattr(network_module, "RESOLVE_TIMEOUT_S", 0.3)
+    return most
+
+
+def test_who_waits_for_others_is_not_called_unreachable(network, slow):
+    names = [f"compute{number}" for number in range(40)]
+
+    tasks = [concurrency.spawn(network.resolve, name) for name in names]
+
+    assert [task.wait(10.0) for task in tasks] == [(name,) for name in names]
+    assert slow == [network_module.CALLS_AT_ONCE], "the rest of the threads stays for libvirt"
+
+
+def test_calls_that_hang_keep_their_turns_and_the_next_one_says_that_it_was_not_tried(network, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(network_module, "_addresses", lambda name: release.wait(10.0))
+    monkeypatch.setattr(network_module, "RESOLVE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(network_module, "TURN_TIMEOUT_S", 0.05)
+    for _ in range(network_module.CALLS_AT_ONCE):
+        with pytest.raises(NetworkError, match=r"no answer within 0\.05 s"):
+            network.resolve("hangs")
+
+    with pytest.raises(NetworkError, match="it was not tried"):
+        network.resolve("waits")
+    release.set()
