@@ -8,7 +8,9 @@ from client.exit_codes import ExitCode
 from client.rendering import TABLE
 from common.checks import Finding
 from common.states import CheckResult
-from common.views import CheckRequest, HostCheckView
+from common.views import HOSTS_PER_CHECK_MAX, CheckRequest, HostCheckView
+
+HOSTS_MAX = 1_000  # asked where none is named
 
 
 class Check(ListCommand):
@@ -36,12 +38,31 @@ class Check(ListCommand):
 
     def fetch(self, arguments: argparse.Namespace) -> Sequence[HostCheckView]:
         hosts = tuple(dict.fromkeys(arguments.hosts))
-        views = self.conductor.check_instance(CheckRequest(instance=arguments.instance, hosts=hosts))
+        views = self._check_named(arguments.instance, hosts) if hosts else self._check_all(arguments.instance)
         is_fit = [view.result is CheckResult.FITS for view in views]
         if not (all(is_fit) if hosts else any(is_fit)):
             self.exit_code = ExitCode.REFUSED
         if arguments.formatter == TABLE:
             self._hints = _hints(finding for view in views for finding in view.findings)
+        return views
+
+    def _check_named(self, instance: str, hosts: tuple[str, ...]) -> Sequence[HostCheckView]:
+        views: list[HostCheckView] = []
+        for first in range(0, len(hosts), HOSTS_PER_CHECK_MAX):
+            page = hosts[first : first + HOSTS_PER_CHECK_MAX]
+            views += self.conductor.check_instance(CheckRequest(instance=instance, hosts=page))
+        return views
+
+    def _check_all(self, instance: str) -> Sequence[HostCheckView]:
+        """A full page is followed by another, up to HOSTS_MAX; what is left out then is said."""
+        views: list[HostCheckView] = []
+        while len(views) < HOSTS_MAX:
+            after = views[-1].host if views else ""
+            page = self.conductor.check_instance(CheckRequest(instance=instance, after=after))
+            views += page
+            if len(page) < HOSTS_PER_CHECK_MAX:
+                return views
+        self.say(f"Only the first {len(views)} hosts were asked; name the others to ask them, too.")
         return views
 
 

@@ -22,6 +22,9 @@ if none refuses. All findings are told at once, each with its code, a sentence, 
 what to do. A finding that *warns* does not stop a migration. A check that cannot be made is a finding as well:
 `check_failed`. Below, what stands in capitals is filled in.
 
+Hosts are asked eight at a time, and within 50 s for each 64 of them; one whose turn does not come in that time is shown
+with `check_timed_out`. Where none is named, the first 1,000 are asked, by name.
+
 A disk's storage is shown to be shared by a file that the dest writes beside the disk and the source reads back, and the
 storage of each image below it (the base of an overlay) likewise. The agent writes and reads it; where it may not, because a
 server maps root to nobody, QEMU's user does. Whether QEMU's user may open the disk itself is a check of its own,

@@ -167,7 +167,7 @@ CHECK_FAILED = Check(
 )
 CHECK_TIMED_OUT = Check(
     code="check_timed_out",
-    sentence="{host} did not answer {verb} within {timeout_s} s.",
+    sentence="{host} did not answer {side} within {timeout_s} s.",
     hint="Look at the compute agent's log on {host}.",
     meaning="The agent is heard and has not answered in time: it hangs, or something that it asks does.",
 )

@@ -29,6 +29,7 @@ INTERFACE = Interface(name="conductor", topic="limosa-conductor", minor=1)
 CHANGE_TRIES = 2  # the conductor that had the request may have died; under its id nothing is done twice
 WATCH_MARGIN_S = 10.0  # for the way there and back of a call that waits at the conductor
 CHECK_TIMEOUT_S = 60.0  # beyond all that [conductor]examine_timeout_s permits
+CHECK_TRIES = 2  # nothing is changed by it
 GREET_TIMEOUT_S = 5.0  # an agent that stops waits for it
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
@@ -60,7 +61,11 @@ class ConductorAPI:
     def check_instance(self, request: CheckRequest) -> tuple[HostCheckView, ...]:
         """What speaks against each host as its dest; nothing is moved. Raises RefusedError if there is no other host."""
         return self._client.call(
-            "check_instance", request, kind=tuple[HostCheckView, ...], timeout_s=CHECK_TIMEOUT_S
+            "check_instance",
+            request,
+            kind=tuple[HostCheckView, ...],
+            timeout_s=CHECK_TIMEOUT_S,
+            tries=CHECK_TRIES,
         )
 
     def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:

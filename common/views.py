@@ -244,12 +244,21 @@ class AuditFilter:
     limit: int = 100
 
 
+HOSTS_PER_CHECK_MAX = (
+    64  # asked by one request, some of them at a time; more would not answer within its time
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRequest:
-    """What an administrator wants to know: whether the instance could move to these hosts, or to which of all."""
+    """What an administrator wants to know: whether the instance could move to these hosts, or to which of all.
+
+    Of all, HOSTS_PER_CHECK_MAX are answered for at a time, by name; `after` is the last one of those before.
+    """
 
     instance: str
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()  # HOSTS_PER_CHECK_MAX at most
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

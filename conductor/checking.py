@@ -1,6 +1,6 @@
 """Find out what speaks against moving a guest, host by host, without moving it: `limosa check`, and each refusal.
 
-First what the database knows, then the agents, all hosts at once: the dest looks and writes its probes, the source reads
+First what the database knows, then the agents, some hosts at a time: the dest looks and writes its probes, the source reads
 them, the dest removes them. No epoch, no row, no claim: a migration checks again, under its own.
 """
 
@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from common import concurrency
 from common.agent_api import AgentAPI
 from common.checks import (
     CHECK_FAILED,
@@ -24,7 +23,13 @@ from common.checks import (
     Finding,
     refusing,
 )
-from common.errors import InvalidRequestError, LimosaError, RefusedError, ServiceUnreachableError
+from common.errors import (
+    InvalidRequestError,
+    LimosaError,
+    RefusedError,
+    ServiceUnreachableError,
+    describe,
+)
 from common.facts import GuestFacts
 from common.migration import (
     CheckDestArguments,
@@ -33,20 +38,26 @@ from common.migration import (
     Examination,
 )
 from common.states import CheckResult
-from common.views import CheckRequest, HostCheckView
+from common.views import HOSTS_PER_CHECK_MAX, CheckRequest, HostCheckView
+from conductor.abreast import End, ask_abreast
 from conductor.capacity import HostStatus, Limits
 from conductor.db import hosts, instances
 from conductor.db.engine import Database
 from conductor.db.models import NAME_MAX_CHARS
 from conductor.prechecks import check_guest, check_named_dest
 
-HOSTS_MAX = 64  # asked in one request; each holds a thread of the bus for a moment
+CONCURRENT_HOSTS_MAX = 8  # each costs the source, which they share, two or three of its 20 native threads
+ASK_TIMEOUT_S = 50.0  # in all; less than common.conductor_api.CHECK_TIMEOUT_S, so that what is known is told
 FORGET_TIMEOUT_S = 5.0
-MARGIN_S = 10.0  # for the way there and back of each of the three calls
 
 _SILENT = {check.code for check in (SERVICE_DOWN, HYPERVISOR_SILENT)}
 # While a guest is being moved its dest has it, and that is no news.
 _POINTLESS = {check.code for check in (DEST_UNKNOWN, DEST_IS_SOURCE, INSTANCE_BUSY)}
+
+_AS_DEST, _AS_SOURCE = "as the dest", "as the source"
+
+Answered = tuple[tuple[Finding, ...], float]
+"""All findings of a host, and the seconds until it had answered."""
 
 LOG = logging.getLogger(__name__)
 
@@ -80,17 +91,18 @@ class Checking:
         self._timeout_s = timeout_s
 
     def check(self, request: CheckRequest) -> tuple[HostCheckView, ...]:
-        """One row for each host that is named, or for all but the guest's own, by name.
+        """One row for each host that is named, or for all but the guest's own, by name, a page at a time.
 
-        Raises InvalidRequestError, InstanceNotFoundError, InstanceAmbiguousError; RefusedError if there is no host to ask.
+        Of those whose turn has not come when the time is over, that is told. Raises InvalidRequestError,
+        InstanceNotFoundError, InstanceAmbiguousError; RefusedError if there is no host to ask.
         """
         refuse_bad_names(request.instance, *request.hosts)
-        case = self._case(request.instance, request.hosts)
-        if len(case.against) > HOSTS_MAX:
+        if len(request.hosts) > HOSTS_PER_CHECK_MAX:
             raise InvalidRequestError(
-                reason=f"There are {len(case.against)} hosts; name at most {HOSTS_MAX} at a time."
+                reason=f"{len(request.hosts)} hosts are named; name at most {HOSTS_PER_CHECK_MAX} at a time."
             )
-        if not case.against:
+        case = _page(self._case(request.instance, request.hosts), after=request.after)
+        if not case.against and not request.after:
             alone = NO_CANDIDATE.finding(instance=case.name)
             raise RefusedError(instance=case.name, count=1, findings=(alone,))
         return tuple(_view(host, findings, seconds) for host, (findings, seconds) in self._ask(case).items())
@@ -101,7 +113,11 @@ class Checking:
             case = self._case(instance, () if dest is None else (dest,))
         except LimosaError:  # it has gone since
             return ()
-        asked = {host: found for host, found in list(case.against.items())[:HOSTS_MAX] if case.is_asked(host)}
+        asked = {
+            host: found
+            for host, found in list(case.against.items())[:HOSTS_PER_CHECK_MAX]
+            if case.is_asked(host)
+        }
         answers = self._ask(replace(case, against=asked)).values()
         return _added(known, (finding for findings, _ in answers for finding in findings))
 
@@ -126,13 +142,22 @@ class Checking:
 
     # ---- the agents
 
-    def _ask(self, case: Case) -> Mapping[str, tuple[tuple[Finding, ...], float]]:
+    def _ask(self, case: Case) -> Mapping[str, Answered]:
         """All findings and the seconds that they took, by host."""
-        tasks = {host: concurrency.spawn(self._examine, case, host) for host in case.against}
-        deadline = time.monotonic() + 2 * self._timeout_s + FORGET_TIMEOUT_S + 3 * MARGIN_S
-        return {host: task.wait(deadline - time.monotonic()) for host, task in tasks.items()}
+        started = time.monotonic()
+        asked = ask_abreast(
+            list(case.against),
+            lambda host: self._examine(case, host),
+            at_once=CONCURRENT_HOSTS_MAX,
+            timeout_s=ASK_TIMEOUT_S,
+        )
+        waited_s = time.monotonic() - started
+        return {
+            host: end.result or ((*case.against[host], _unanswered(host, end)), waited_s)
+            for host, end in asked.items()
+        }
 
-    def _examine(self, case: Case, dest: str) -> tuple[tuple[Finding, ...], float]:
+    def _examine(self, case: Case, dest: str) -> Answered:
         found, started = case.against[dest], time.monotonic()
         if case.is_asked(dest):
             check = str(uuid.uuid4())
@@ -148,7 +173,7 @@ class Checking:
         if case.answers(dest, dest=dest):
             on_dest = self._answer(
                 dest,
-                "examine_destination",
+                _AS_DEST,
                 lambda: _looked_at(
                     dest,
                     self._agents.examine_destination(
@@ -164,22 +189,22 @@ class Checking:
             told = CheckSourceArguments(dest_facts=facts)
             on_source = self._answer(
                 case.source,
-                "examine_source",
+                _AS_SOURCE,
                 lambda: self._agents.examine_source(
                     case.source, case.instance, told, timeout_s=self._timeout_s
                 ),
             )
         return on_dest.findings + on_source.findings
 
-    def _answer(self, host: str, what: str, ask: Callable[[], Examination]) -> Examination:
+    def _answer(self, host: str, side: str, ask: Callable[[], Examination]) -> Examination:
         """Its answer; no answer, or an error, is a finding as well."""
         try:
             return ask()
         except ServiceUnreachableError:
-            late = CHECK_TIMED_OUT.finding(host, verb=what, timeout_s=f"{self._timeout_s:g}")
+            late = CHECK_TIMED_OUT.finding(host, side=side, timeout_s=f"{self._timeout_s:g}")
             return Examination(findings=(late,))
         except LimosaError as error:
-            failed = CHECK_FAILED.finding(host, reason=f"{what}: {str(error).rstrip('.')}")
+            failed = CHECK_FAILED.finding(host, reason=f"{side}: {str(error).rstrip('.')}")
             return Examination(findings=(failed,))
 
     def _forget(self, dest: str, check: str) -> None:
@@ -225,16 +250,41 @@ def refuse_bad_names(instance: str, *named: str) -> None:
             )
 
 
+def _page(case: Case, *, after: str) -> Case:
+    """So many of its hosts as one request may ask; with `after`, those whose names come later."""
+    names = [host for host in case.against if host > after] if after else list(case.against)
+    return replace(case, against={host: case.against[host] for host in names[:HOSTS_PER_CHECK_MAX]})
+
+
+def _unanswered(host: str, end: End[Answered]) -> Finding:
+    """Of a host whose asking ended without a result: one broken answer must not hide those of all others."""
+    if end.error is not None:
+        LOG.error("%s could not be asked", host, exc_info=end.error)
+        return CHECK_FAILED.finding(
+            host, reason=f"internal error, see the conductor's log: {describe(end.error)}"
+        )
+    side = _AS_DEST if end.has_begun else f"{_AS_DEST}, whose turn did not come,"
+    return CHECK_TIMED_OUT.finding(host, side=side, timeout_s=f"{ASK_TIMEOUT_S:g}")
+
+
 def _added(known: tuple[Finding, ...], further: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Those that are not known yet: the database and an agent may find the same, each with figures of its own."""
-    codes = {(finding.code, finding.host) for finding in known}
+    """Those that are not known yet: the database and an agent may find the same, each with figures of its own.
+
+    Checks that could not be made have one code for all of them, and are told apart by their evidence.
+    """
+    seen = {_likeness(finding) for finding in known}
     added: list[Finding] = []
     for finding in further:
-        if (finding.code, finding.host) not in codes and finding not in added:
+        if _likeness(finding) not in seen and finding not in added:
             added.append(finding)
     return tuple(added)
 
 
+def _likeness(finding: Finding) -> tuple[object, ...]:
+    evidence = tuple(sorted(finding.evidence.items())) if finding.code == CHECK_FAILED.code else ()
+    return finding.code, finding.host, evidence
+
+
 def _view(host: str, findings: tuple[Finding, ...], seconds: float) -> HostCheckView:
     result = CheckResult.REFUSES if refusing(findings) else CheckResult.FITS
-    return HostCheckView(host=host, result=result, findings=findings, seconds=seconds)
+    return HostCheckView(host=host, result=result, findings=findings, seconds=round(seconds, 3))

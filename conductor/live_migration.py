@@ -282,7 +282,8 @@ def _overdue(saga: Saga, event: TimePassed) -> Transition:
         return Transition(saga=saga)
     host = saga.dest if step.on_dest else saga.source
     if saga.phase in (Phase.CHECK_DEST, Phase.CHECK_SOURCE, Phase.PRE):
-        late = CHECK_TIMED_OUT.finding(host, verb=step.verb.value, timeout_s=round(event.seconds))
+        side = "as the dest" if step.on_dest else "as the source"
+        late = CHECK_TIMED_OUT.finding(host, side=side, timeout_s=round(event.seconds))
         ends_in = MigrationStatus.FAILED if saga.phase is Phase.PRE else None
         undoing = replace(saga, findings=(*saga.findings, late), ends_in=ends_in, reason=late.sentence)
         return issue(undoing, Phase.ROLLBACK, late.sentence)

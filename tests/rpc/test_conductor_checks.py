@@ -6,9 +6,12 @@ import time
 import pytest
 
 from common.checks import CHECK_FAILED, CHECK_TIMED_OUT, DOMAIN_EXISTS, INSTANCE_BUSY, INSTANCE_GONE
+from common.concurrency import TaskTimeout
 from common.errors import InstanceNotFoundError, InvalidRequestError, RefusedError
 from common.states import CheckResult, PowerState, Verb
 from common.views import CheckRequest
+from conductor import checking
+from conductor.checking import Checking
 from conductor.db.models import Host
 from tests.fakes.agent import guest_facts
 from tests.fakes.cluster import GUEST, WAIT_S, Cluster
@@ -119,6 +122,68 @@ def test_an_agent_with_a_bug_is_a_finding(cluster):
 
     assert codes(view) == [CHECK_FAILED.code]
     assert probes_left(cluster) == []
+
+
+def test_a_bug_in_asking_one_host_hides_no_other(cluster, monkeypatch):
+    examine = Checking._examine
+
+    def broken(self, case, dest):
+        if dest == "compute2":
+            raise TaskTimeout("the bus hangs")
+        return examine(self, case, dest)
+
+    monkeypatch.setattr(Checking, "_examine", broken)
+
+    failed, fits = check(cluster)
+
+    assert (failed.host, codes(failed)) == ("compute2", [CHECK_FAILED.code])
+    assert "the bus hangs" in failed.findings[0].sentence
+    assert fits.result is CheckResult.FITS
+
+
+def test_all_hosts_are_answered_for_page_after_page(cluster, monkeypatch):
+    monkeypatch.setattr(checking, "HOSTS_PER_CHECK_MAX", 1)
+
+    pages = [
+        cluster.api.check_instance(CheckRequest(instance="web1", after=after))
+        for after in ("", "compute2", "compute3")
+    ]
+
+    assert [[view.host for view in page] for page in pages] == [["compute2"], ["compute3"], []]
+
+
+def test_a_host_whose_turn_does_not_come_is_said_not_to_have_answered(cluster, monkeypatch):
+    monkeypatch.setattr(checking, "CONCURRENT_HOSTS_MAX", 1)
+    monkeypatch.setattr(checking, "ASK_TIMEOUT_S", 0.2)
+    release = threading.Event()
+    cluster.dest.on_examined = lambda: release.wait(WAIT_S)
+
+    views = check(cluster)
+    release.set()
+
+    assert [codes(view) for view in views] == [[CHECK_TIMED_OUT.code]] * 2
+    assert [view.findings[0].sentence for view in views] == [
+        "compute2 did not answer as the dest within 0.2 s.",
+        "compute3 did not answer as the dest, whose turn did not come, within 0.2 s.",
+    ]
+    cluster.until(lambda: probes_left(cluster) == [])
+
+
+def test_every_check_that_a_host_could_not_make_is_told(cluster):
+    failures = tuple(CHECK_FAILED.finding("compute2", reason=f"{name}: broken") for name in ("cpu", "disks"))
+    cluster.dest.findings = failures
+
+    [view] = check(cluster, "compute2")
+
+    assert view.findings == failures
+
+
+def test_of_two_hosts_checks_that_failed_the_database_hides_none():
+    known, further = (
+        CHECK_FAILED.finding("compute2", reason=reason) for reason in ("cpu: broken", "disks: broken")
+    )
+
+    assert checking._added((known,), (known, further)) == (further,)
 
 
 def test_an_answer_without_a_look_is_not_that_it_fits(cluster):

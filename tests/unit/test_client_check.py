@@ -1,12 +1,15 @@
 """`limosa check`: what a person and a program see, and the exit code."""
 
+from dataclasses import replace
+
 import pytest
 
+from client import check
 from client.exit_codes import ExitCode
 from common import checks
 from common.errors import InstanceNotFoundError
 from common.states import CheckResult
-from common.views import CheckRequest, HostCheckView
+from common.views import HOSTS_PER_CHECK_MAX, CheckRequest, HostCheckView
 from tests.fakes.conductor import FakeConductor
 from tests.fakes.limosa import run
 from tests.fakes.migrations import SHORT
@@ -62,6 +65,45 @@ def test_a_host_named_twice_is_asked_once():
     run(conductor, "check", "web1", "compute3", "compute3")
 
     assert conductor.requests == [CheckRequest(instance="web1", hosts=("compute3",))]
+
+
+class ManyHosts(FakeConductor):
+    """Answers for one page of its hosts at a time."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.hosts = [f"compute{number:04}" for number in range(count)]
+
+    def check_instance(self, request):
+        self.requests.append(request)
+        left = request.hosts or [host for host in self.hosts if host > request.after]
+        return tuple(replace(FITS, host=host) for host in left[:HOSTS_PER_CHECK_MAX])
+
+
+@pytest.mark.parametrize(("count", "requests"), [(63, 1), (64, 2), (150, 3)])
+def test_all_hosts_are_asked_page_after_page(count, requests):
+    conductor = ManyHosts(count)
+
+    shown = run(conductor, "check", "web1", "-f", "json")
+
+    assert [row["host"] for row in shown.json] == conductor.hosts
+    assert len(conductor.requests) == requests
+
+
+def test_many_named_hosts_are_asked_page_after_page_as_well():
+    conductor = ManyHosts(100)
+
+    shown = run(conductor, "check", "web1", *conductor.hosts, "-f", "json")
+
+    assert [row["host"] for row in shown.json] == conductor.hosts
+    assert [len(request.hosts) for request in conductor.requests] == [64, 36]
+
+
+def test_beyond_the_most_hosts_it_says_that_not_all_were_asked():
+    shown = run(ManyHosts(check.HOSTS_MAX + 100), "check", "web1", "-f", "json")
+
+    assert len(shown.json) == 1024
+    assert "Only the first 1024 hosts were asked" in shown.stderr
 
 
 def test_an_unknown_instance_is_exit_3():
