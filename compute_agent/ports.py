@@ -7,7 +7,6 @@ prepares itself, refuses, or is asked to forget; and by themselves. A port that 
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from compute_agent.network import Listener, Network
 
@@ -15,14 +14,8 @@ HELD_MAX_S = 60.0
 TRIES_MAX = 32  # at each end; so many migrations arrive at the same time nowhere
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    since: float
-    listeners: tuple[Listener, ...]
-
-
 class Ports:
-    """Those that are held, by whom they are held for."""
+    """Those that are held, and whom they are held for: all share the same two, so that libvirt finds the others free."""
 
     def __init__(
         self,
@@ -36,37 +29,43 @@ class Ports:
         self._range = range(first, last + 1)
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: dict[str, _Held] = {}
+        self._since: dict[str, float] = {}  # by owner
+        self._open: dict[int, Listener] = {}  # by port
 
     def hold(self, owner: str) -> tuple[int, ...]:
-        """Open a free port at each end of the range; none where all are taken."""
-        self.release(owner)
-        opened = dict(filter(None, (self._open(self._range), self._open(reversed(self._range)))))
+        """Hold a port at each end of the range open for this owner, too; none where others have taken all."""
         with self._lock:
-            self._held[owner] = _Held(since=self._clock(), listeners=tuple(opened.values()))
-        return tuple(opened)
+            if not self._open:
+                ends = (self._opened(self._range), self._opened(reversed(self._range)))
+                self._open = dict(filter(None, ends))
+            if self._open:
+                self._since[owner] = self._clock()
+            return tuple(self._open)
 
     def release(self, owner: str) -> None:
-        """Close them; nothing happens if there are none."""
+        """Close them if nobody else needs them; nothing happens if there are none."""
         with self._lock:
-            held = self._held.pop(owner, None)
-        for listener in held.listeners if held is not None else ():
-            listener.close()
+            self._since.pop(owner, None)
+            if self._since:
+                return
+            listeners, self._open = tuple(self._open.values()), {}
+            for listener in listeners:
+                listener.close()
 
     def release_forgotten(self) -> None:
         """Close those that nobody came back for."""
         with self._lock:
-            old = [owner for owner, held in self._held.items() if self._clock() - held.since > HELD_MAX_S]
+            old = [owner for owner, since in self._since.items() if self._clock() - since > HELD_MAX_S]
         for owner in old:
             self.release(owner)
 
     def release_all(self) -> None:
         with self._lock:
-            owners = list(self._held)
+            owners = list(self._since)
         for owner in owners:
             self.release(owner)
 
-    def _open(self, ports: Iterable[int]) -> tuple[int, Listener] | None:
+    def _opened(self, ports: Iterable[int]) -> tuple[int, Listener] | None:
         for _, port in zip(range(TRIES_MAX), ports, strict=False):
             listener = self._network.listen(port)
             if listener is not None:

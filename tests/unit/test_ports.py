@@ -52,6 +52,18 @@ def test_a_full_range_gives_none(ports, network):
     assert ports.hold("check") == ()
 
 
+def test_many_owners_share_two_ports_and_the_last_one_closes_them(ports, network):
+    owners = [f"check {number}" for number in range(40)]
+
+    assert {ports.hold(owner) for owner in owners} == {(49152, 49155)}
+    assert network.listening == {49152, 49155}, "libvirt finds the others free"
+    for owner in owners[:-1]:
+        ports.release(owner)
+    assert network.listening == {49152, 49155}
+    ports.release(owners[-1])
+    assert network.listening == set()
+
+
 def test_who_asks_again_holds_no_more_than_before(ports, network):
     ports.hold("check")
 
@@ -67,8 +79,18 @@ def test_what_nobody_came_back_for_is_let_go(ports, network, clock):
 
     ports.release_forgotten()
 
-    assert len(network.listening) == 2
+    assert len(network.listening) == 2, "they are held for the new one"
     ports.release_all()
+    assert network.listening == set()
+
+
+def test_what_is_forgotten_by_all_is_closed(ports, network, clock):
+    ports.hold("one")
+    ports.hold("another")
+    clock.pass_s(HELD_MAX_S + 1)
+
+    ports.release_forgotten()
+
     assert network.listening == set()
 
 
