@@ -66,6 +66,9 @@ class HostFacts:
     service_gid: int | None = None
     security_models: tuple[str, ...] = ()  # libvirt's words: apparmor, selinux, dac
     lock_manager: str = ""  # lockd, sanlock; empty: QEMU's own locks only
+    migration_host: str = (
+        ""  # of qemu.conf: where libvirt has others send a guest's memory; empty: to its host's name
+    )
     disk_total_gib: int = 0  # of the file system of [agent]instances_path; 0: not known
     disk_free_gib: int = 0
 

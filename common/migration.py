@@ -50,6 +50,7 @@ class DestinationFacts:
     hostname: str = ""  # whose libvirtd it is, in that libvirtd's words; empty: not known
     host_uuid: str = ""
     ports: tuple[int, ...] = ()  # that it holds open for the source to try
+    port_range: tuple[int, int] | None = None  # first and last of its ports for migrations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,13 @@ PEER_IS_ANOTHER = Check(
     hint="Correct the name {peer} in the DNS or in /etc/hosts on {host}, or the [DEFAULT]host of one of them.",
     meaning="The guest would go to another host than the one that was checked and prepared.",
 )
+MIGRATION_HOST_UNUSABLE = Check(
+    code="migration_host_unusable",
+    sentence="libvirt on {peer} has {host} send the guest's memory to {name}, and {reason}.",
+    hint="Set [libvirt]live_migration_inbound_addr on {peer}, or migration_host in its qemu.conf, to an address of it that "
+    "{host} reaches.",
+    meaning="Without an inbound address the dest's libvirt tells its own host name, which must lead the source there.",
+)
 PORT_UNREACHABLE = Check(
     code="port_unreachable",
     sentence="{host} cannot reach port {port} of {peer} ({address}): {reason}.",

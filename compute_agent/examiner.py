@@ -127,6 +127,7 @@ class Examiner:
             examined=_examined(arguments),
             hostname=identity.hostname,
             host_uuid=identity.uuid,
+            port_range=self._settings.migration_ports,
         )
 
     def _dest_look(self, instance: str, arguments: CheckDestArguments) -> checks.DestLook:

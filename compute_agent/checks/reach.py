@@ -1,10 +1,17 @@
 """On the source: whether the dest is found by its name, its libvirtd answers, and its migration ports are reached."""
 
+import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from common.checks import Finding
-from common.pair_checks import NAME_UNRESOLVED, PEER_IS_ANOTHER, PEER_UNREACHABLE, PORT_UNREACHABLE
+from common.pair_checks import (
+    MIGRATION_HOST_UNUSABLE,
+    NAME_UNRESOLVED,
+    PEER_IS_ANOTHER,
+    PEER_UNREACHABLE,
+    PORT_UNREACHABLE,
+)
 from compute_agent.checks.look import DestLook, SourceLook
 from compute_agent.errors import NetworkError
 from compute_agent.hypervisor.driver import Identity
@@ -12,9 +19,12 @@ from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
 from compute_agent.migrate_request import TUNNELLED, connection_uri
 
 REACH_TIMEOUT_S = 5.0
+SSH_TIMEOUT_S = 15.0
 
 # libvirt.org/uri.html; of a scheme that is not here, libvirt itself is asked at once.
-_PORTS = {"tcp": 16509, "tls": 16514, "ssh": 22, "libssh": 22, "libssh2": 22}
+_PORTS = {"tcp": 16509, "tls": 16514}
+# Name, port and way may be others by ssh_config: ssh alone knows, and takes its time.
+_SSH = ("ssh", "libssh", "libssh2")
 
 
 def check_source_name(look: DestLook) -> Iterator[Finding]:
@@ -31,16 +41,20 @@ def check_peer(look: SourceLook) -> Iterator[Finding]:
     host, address = look.settings.host, look.reach.connect_address
     if look.dest is None:
         return
+    uri = connection_uri(look.settings.live_migration, address)
+    is_by_ssh = _transport(uri) in _SSH
     try:
         addresses = ", ".join(look.network.resolve(address))
     except NetworkError as error:
-        yield NAME_UNRESOLVED.finding(host, name=address, reason=error)
-        return
-    uri = connection_uri(look.settings.live_migration, address)
+        if not is_by_ssh:
+            yield NAME_UNRESOLVED.finding(host, name=address, reason=error)
+            return
+        addresses = "a name of ssh_config"
     evidence = {"peer": look.dest_host, "uri": uri, "address": addresses}
     try:
-        _knock(look, uri)
-        found = look.hypervisor.reach(uri, timeout_s=REACH_TIMEOUT_S)
+        if not is_by_ssh:
+            _knock(look, uri)
+        found = look.hypervisor.reach(uri, timeout_s=SSH_TIMEOUT_S if is_by_ssh else REACH_TIMEOUT_S)
     except (NetworkError, HypervisorUnreachableError) as error:
         reason = str(error.fields["reason"]).rstrip(".")
         yield PEER_UNREACHABLE.finding(host, **evidence, reason=reason)
@@ -53,29 +67,67 @@ def check_ports(look: SourceLook) -> Iterator[Finding]:
     """The dest holds them open for us. Through libvirt's tunnel no port of its own is needed."""
     if TUNNELLED in look.settings.live_migration.flags:
         return
-    address = look.reach.inbound_address or look.reach.connect_address
-    first, last = look.settings.migration_ports
+    address = look.reach.inbound_address
+    if not address:
+        address = _told_by_libvirt(look)
+        reason = _unusable(address, look)
+        if reason:
+            yield MIGRATION_HOST_UNUSABLE.finding(
+                look.settings.host, peer=look.dest_host, name=address, reason=reason
+            )
+            return
     for port in look.reach.ports:
         try:
             look.network.connect(address, port)
         except NetworkError as error:
-            yield PORT_UNREACHABLE.finding(
-                look.settings.host,
-                peer=look.dest_host,
-                address=address,
-                port=port,
-                reason=error,
-                port_min=first,
-                port_max=last,
-            )
+            yield _port_unreachable(look, address, port, error)
+
+
+def _port_unreachable(look: SourceLook, address: str, port: int, error: NetworkError) -> Finding:
+    first, last = look.reach.port_range or (min(look.reach.ports), max(look.reach.ports))
+    return PORT_UNREACHABLE.finding(
+        look.settings.host,
+        peer=look.dest_host,
+        address=address,
+        port=port,
+        reason=error,
+        port_min=first,
+        port_max=last,
+    )
+
+
+def _told_by_libvirt(look: SourceLook) -> str:
+    """Where the dest's libvirt has the memory sent when it is not told: qemuMigrationDstPrepareDirect."""
+    configured = "" if look.dest is None else look.dest.migration_host
+    return configured or look.reach.hostname or look.reach.connect_address
+
+
+def _unusable(name: str, look: SourceLook) -> str:
+    """Why the source would not find the dest by it; libvirt itself refuses names that begin so."""
+    if name.startswith("localhost"):
+        return "no other host is found under that"
+    try:
+        addresses = look.network.resolve(name)
+    except NetworkError as error:
+        return f"{look.settings.host} cannot resolve that: {error}"
+    own = [address for address in addresses if _is_loopback(address)]
+    return f"on {look.settings.host} that is {own[0]}, which is its own" if own else ""
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _knock(look: SourceLook, uri: str) -> None:
     """Raises NetworkError. libvirt would wait for the kernel's patience, some minutes, where a firewall drops."""
     parts = urlsplit(uri)
-    port = parts.port or _PORTS.get(parts.scheme.partition("+")[2])
+    port = parts.port or _PORTS.get(_transport(uri))
     if parts.hostname and port is not None:
         look.network.connect(parts.hostname, port)
+
+
+def _transport(uri: str) -> str:
+    return urlsplit(uri).scheme.partition("+")[2]
 
 
 def _is_it(found: Identity, look: SourceLook) -> bool:

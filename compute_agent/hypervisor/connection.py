@@ -25,6 +25,15 @@ HANGING_OPENS_MAX = 3
 # A silent libvirtd is noticed after (count + 1) * interval.
 KEEPALIVE_INTERVAL_S = 2
 KEEPALIVE_COUNT = 3
+# Those of virConnectAuthConfig in libvirt's src/qemu/qemu_migration.c.
+_CREDENTIALS = [
+    libvirt.VIR_CRED_AUTHNAME,
+    libvirt.VIR_CRED_ECHOPROMPT,
+    libvirt.VIR_CRED_REALM,
+    libvirt.VIR_CRED_PASSPHRASE,
+    libvirt.VIR_CRED_NOECHOPROMPT,
+    libvirt.VIR_CRED_EXTERNAL,
+]
 
 T = TypeVar("T")
 
@@ -177,7 +186,7 @@ class _Attempt:
         """In a native thread."""
         handle = None
         try:
-            handle = libvirt.open(self._uri)
+            handle = _open_peer(self._uri) if self._is_peer else libvirt.open(self._uri)
             handle.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
         finally:
             with self._lock:
@@ -192,6 +201,11 @@ class _Attempt:
         with self._lock:
             if not self._has_ended:
                 self._hanging.add(self)
+
+
+def _open_peer(uri: str) -> Any:
+    """As a libvirtd opens it: what it is asked for is read from auth.conf (libvirt.org/auth.html); nobody can be asked."""
+    return libvirt.openAuth(uri, [_CREDENTIALS, None, None], 0)
 
 
 def _run_event_loop() -> None:

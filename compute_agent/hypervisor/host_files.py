@@ -26,7 +26,7 @@ _QCOW2_MAGIC = b"QFI\xfb"
 _QCOW2_SIZE_AT = slice(24, 32)
 _LOCAL_TYPES = ("file", "block")
 _WRITABLE_DEVICES = ("disk", "lun")
-_LOCK_MANAGER = re.compile(r"""^\s*lock_manager\s*=\s*(["'])(?P<name>[^"']*)\1""", re.MULTILINE)
+_SETTING = r"""^\s*{name}\s*=\s*(["'])(?P<value>[^"']*)\1"""
 _NO_LOCK_MANAGERS = ("", "nop", "none")
 QEMU_CONF_MAX_BYTES = 1_000_000  # Debian's, all of it comments, has 38 kB
 
@@ -59,11 +59,18 @@ class HostFiles:
 
     def lock_manager(self) -> str:
         """As qemu.conf names it now; libvirtd goes by what stood there at its start."""
+        return lock_manager_in(self._qemu_conf_text())
+
+    def migration_host(self) -> str:
+        """Where other hosts are to send a guest's memory, by qemu.conf; empty: to this host's name."""
+        return _setting_in(self._qemu_conf_text(), "migration_host").strip("[]")
+
+    def _qemu_conf_text(self) -> str:
         try:
             with self._qemu_conf.open(encoding="utf-8", errors="replace") as file:
-                return lock_manager_in(file.read(QEMU_CONF_MAX_BYTES))
+                return file.read(QEMU_CONF_MAX_BYTES)
         except OSError:
-            return ""  # none is libvirt's default, and so is having no such file
+            return ""  # nothing but defaults, as if there were no such file
 
     def with_disk_sizes(self, guests: tuple[GuestFacts, ...], *, is_full: bool) -> tuple[GuestFacts, ...]:
         """The same with their `disk_gib`. `is_full`: these are all guests, so that others' sizes are forgotten."""
@@ -111,9 +118,13 @@ class _Look:
 
 def lock_manager_in(qemu_conf: str) -> str:
     """The lock manager that a qemu.conf names; empty where QEMU's own locks are the only ones."""
-    found = _LOCK_MANAGER.search(qemu_conf)
-    name = found["name"].strip() if found is not None else ""
+    name = _setting_in(qemu_conf, "lock_manager")
     return "" if name in _NO_LOCK_MANAGERS else name
+
+
+def _setting_in(qemu_conf: str, name: str) -> str:
+    found = re.search(_SETTING.format(name=name), qemu_conf, re.MULTILINE)
+    return found["value"].strip() if found is not None else ""
 
 
 def virtual_size_bytes(path: Path, format: str) -> int:

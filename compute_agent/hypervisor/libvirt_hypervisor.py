@@ -79,6 +79,7 @@ class LibvirtHypervisor:
         return replace(
             facts,
             lock_manager=self._files.lock_manager(),
+            migration_host=self._files.migration_host(),
             disk_total_gib=space.total_gib,
             disk_free_gib=space.free_gib,
         )

@@ -22,13 +22,14 @@ class FakeNetwork:
         self.closed: set[int] = set()
         self.taken: set[int] = set()
         self.absent: set[str] = set()
+        self.addresses: dict[str, str] = {}  # of names that have others than the rest
         self.listening: set[int] = set()
         self.reached: list[tuple[str, int]] = []
 
     def resolve(self, name: str) -> tuple[str, ...]:
         if name in self.unknown:
             raise NetworkError(reason="Name or service not known")
-        return ("192.0.2.1",)
+        return (self.addresses.get(name, "192.0.2.1"),)
 
     def connect(self, address: str, port: int) -> None:
         self.reached.append((address, port))

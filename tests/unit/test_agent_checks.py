@@ -165,6 +165,77 @@ def test_memory_goes_to_the_inbound_address(source, network):
     assert network.reached == [("198.51.100.2", 49152), ("198.51.100.2", 49215)]
 
 
+@pytest.mark.parametrize(
+    ("hostname", "address", "reason"),
+    [
+        ("node2.example", None, "compute1 cannot resolve that: Name or service not known"),
+        ("node2.example", "127.0.1.1", "on compute1 that is 127.0.1.1, which is its own"),
+        ("localhost.localdomain", "192.0.2.2", "no other host is found under that"),
+    ],
+)
+def test_the_name_that_libvirt_tells_for_the_memory_must_lead_to_the_dest(
+    source, network, hostname, address, reason
+):
+    look = replace(source, reach=replace(source.reach, hostname=hostname))
+    if address is None:
+        network.unknown.add(hostname)
+    else:
+        network.addresses[hostname] = address
+
+    [finding] = reach.check_ports(look)
+
+    assert (finding.code, finding.severity) == ("migration_host_unusable", Severity.REFUSES)
+    assert (
+        finding.sentence
+        == f"libvirt on compute2 has compute1 send the guest's memory to {hostname}, and {reason}."
+    )
+    assert "live_migration_inbound_addr" in finding.hint and "migration_host" in finding.hint
+    assert network.reached == []
+    inbound = replace(look, reach=replace(look.reach, inbound_address="198.51.100.2", ports=()))
+    assert list(reach.check_ports(inbound)) == []
+
+
+@pytest.mark.parametrize(
+    ("migration_host", "reached"), [("", "node2.example"), ("198.51.100.9", "198.51.100.9")]
+)
+def test_ports_are_tried_where_libvirt_would_send_the_memory(source, network, migration_host, reached):
+    look = replace(
+        source,
+        reach=replace(source.reach, hostname="node2.example"),
+        dest=replace(source.dest, migration_host=migration_host),
+    )
+
+    list(reach.check_ports(look))
+
+    assert network.reached == [(reached, 49152), (reached, 49215)]
+
+
+def test_the_range_of_ports_that_must_be_opened_is_the_dests(source):
+    look = replace(source, reach=replace(source.reach, ports=(50000,), port_range=(50000, 50100)))
+
+    [finding] = reach.check_ports(look)
+
+    assert "Open ports 50000 to 50100 of compute2 for compute1" in finding.hint
+
+
+@pytest.mark.parametrize("scheme", ["ssh", "libssh", "libssh2"])
+def test_ssh_finds_its_way_by_itself(source, network, scheme, monkeypatch):
+    settings = replace(source.settings, live_migration=LiveMigrationSettings(flags=FLAGS, scheme=scheme))
+    network.unknown.add("compute2")
+    waited_s = []
+    found = source.hypervisor.reach
+
+    def reached(uri, *, timeout_s):
+        waited_s.append(timeout_s)
+        return found(uri, timeout_s=timeout_s)
+
+    monkeypatch.setattr(source.hypervisor, "reach", reached)
+
+    assert list(reach.check_peer(replace(source, settings=settings))) == []
+    assert network.reached == []
+    assert waited_s == [15.0]
+
+
 def test_a_tunnel_needs_no_ports(source):
     flags = (*FLAGS, "VIR_MIGRATE_TUNNELLED")
     settings = replace(source.settings, live_migration=LiveMigrationSettings(flags=flags))

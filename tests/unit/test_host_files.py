@@ -130,6 +130,20 @@ def test_lock_manager_of_a_qemu_conf(text: str, expected: str) -> None:
     assert lock_manager_in(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('migration_host = "node2.example"\n', "node2.example"),
+        ('migration_host = "[2001:db8::2]"\n', "2001:db8::2"),
+        ('#migration_host = "node2.example"\nmigration_address = "0.0.0.0"\n', ""),
+    ],
+)
+def test_where_qemu_conf_has_memory_sent(files: HostFiles, tmp_path: Path, text: str, expected: str) -> None:
+    assert files.migration_host() == ""
+    (tmp_path / "qemu.conf").write_text(text)
+    assert files.migration_host() == expected
+
+
 def test_host_without_a_qemu_conf_has_no_lock_manager(files: HostFiles, tmp_path: Path) -> None:
     assert files.lock_manager() == ""
     (tmp_path / "qemu.conf").write_bytes(b'\xff\xfe\nlock_manager = "lockd"\n')
