@@ -81,6 +81,7 @@ class CheckDestArguments:
     facts: GuestFacts | None = None
     source: HostFacts | None = None
     source_host: str = ""
+    ram_allocation_ratio: float = 1.0  # the conductor's: beyond 1, guests may have more memory than there is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

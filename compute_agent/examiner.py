@@ -140,6 +140,7 @@ class Examiner:
             dest=self._hypervisor.host_facts(),
             source=arguments.source,
             source_host=arguments.source_host,
+            ram_allocation_ratio=arguments.ram_allocation_ratio,
         )
 
     def _make_probes(

@@ -68,7 +68,7 @@ class Acceptance:
         row = instances.find(session, request.instance)
         known = hosts.read_hosts(session)
         candidates = self._candidates(known, instances.status(session, row), request.dest)
-        saga = _new_saga(row, candidates, source=known[row.host])
+        saga = _new_saga(row, candidates, source=known[row.host], limits=self._limits)
         transition = live_migration.start(saga)
         # Of two requests for one instance that were checked at the same time, the second fails here, is done again
         # and refused as busy.
@@ -110,7 +110,7 @@ def _refuse(guest: GuestStatus, found: tuple[Finding, ...]) -> None:
         raise RefusedError(instance=guest.name, count=len(against), findings=found)
 
 
-def _new_saga(row: Instance, candidates: tuple[str, ...], *, source: HostStatus) -> Saga:
+def _new_saga(row: Instance, candidates: tuple[str, ...], *, source: HostStatus, limits: Limits) -> Saga:
     dest, *further = candidates
     return Saga(
         migration=str(uuid.uuid4()),
@@ -119,7 +119,7 @@ def _new_saga(row: Instance, candidates: tuple[str, ...], *, source: HostStatus)
         source=row.host,
         dest=dest,
         home=row.host,
-        guest=dest_arguments(instances.facts_of(row), source.name, source),
+        guest=dest_arguments(instances.facts_of(row), source.name, source, limits=limits),
         phase=Phase.CHECK_DEST,
         status=MigrationStatus.ACCEPTED,
         instance_epoch=row.epoch,

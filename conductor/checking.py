@@ -133,7 +133,7 @@ class Checking:
             instance=guest.uuid,
             name=guest.name,
             source=guest.host,
-            arguments=dest_arguments(facts, guest.host, source),
+            arguments=dest_arguments(facts, guest.host, source, limits=self._limits),
             against={
                 name: (*of_guest, *check_named_dest(guest, name, known, limits=self._limits))
                 for name in names
@@ -227,7 +227,9 @@ def _looked_at(dest: str, examination: Examination) -> Examination:
     return replace(examination, findings=(*examination.findings, nothing))
 
 
-def dest_arguments(guest: GuestFacts, source: str, status: HostStatus | None) -> CheckDestArguments:
+def dest_arguments(
+    guest: GuestFacts, source: str, status: HostStatus | None, *, limits: Limits
+) -> CheckDestArguments:
     """What a dest is told of the guest and of its source."""
     return CheckDestArguments(
         name=guest.name,
@@ -238,6 +240,7 @@ def dest_arguments(guest: GuestFacts, source: str, status: HostStatus | None) ->
         facts=guest,
         source=None if status is None else status.facts,
         source_host=source,
+        ram_allocation_ratio=limits.ram_allocation_ratio,
     )
 
 

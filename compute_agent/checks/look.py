@@ -22,6 +22,7 @@ class DestLook:
     dest: HostFacts
     source: HostFacts | None  # None: the conductor does not know
     source_host: str  # empty: the conductor is of an older version
+    ram_allocation_ratio: float = 1.0  # the conductor's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,17 @@ from compute_agent.checks.look import DestLook
 
 
 def check_memory(look: DestLook) -> Iterator[Finding]:
+    """A warning where the conductor's ratio lets guests have more than there is: then the host is meant to swap."""
     free_mib = look.hypervisor.memory_free_mib()
-    if free_mib < look.guest.memory_mib:
-        yield MEMORY_SHORT.finding(
-            look.settings.host,
-            instance=look.guest.name,
-            needed_mib=look.guest.memory_mib,
-            free_mib=free_mib,
-            total_mib=look.dest.memory_total_mib,
-            ratio="1.0",
-            reserved_mib=0,
-        )
+    if free_mib >= look.guest.memory_mib:
+        return
+    found = MEMORY_SHORT.warning if look.ram_allocation_ratio > 1.0 else MEMORY_SHORT.refusal
+    yield found(
+        look.settings.host,
+        instance=look.guest.name,
+        needed_mib=look.guest.memory_mib,
+        free_mib=free_mib,
+        total_mib=look.dest.memory_total_mib,
+        ratio=look.ram_allocation_ratio,
+        reserved_mib=0,
+    )

@@ -220,7 +220,7 @@ class Hypervisor(Protocol):
         """
 
     def memory_free_mib(self) -> int:
-        """What the host could give to a new guest now, caches included."""
+        """What the host could give to a new guest now, with what its caches would give back."""
 
     def list_guests(self) -> tuple[GuestFacts, ...]:
         """All guests, running or not; without incoming halves, which are no instances yet."""

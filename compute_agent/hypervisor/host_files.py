@@ -28,6 +28,8 @@ _LOCAL_TYPES = ("file", "block")
 _WRITABLE_DEVICES = ("disk", "lun")
 _SETTING = r"""^\s*{name}\s*=\s*(["'])(?P<value>[^"']*)\1"""
 _NO_LOCK_MANAGERS = ("", "nop", "none")
+MEMINFO = Path("/proc/meminfo")  # proc_meminfo(5)
+_MEMORY_AVAILABLE = re.compile(r"^MemAvailable:\s*(?P<kib>\d+) kB$", re.MULTILINE)
 QEMU_CONF_MAX_BYTES = 1_000_000  # Debian's, all of it comments, has 38 kB
 
 T = TypeVar("T")
@@ -44,7 +46,8 @@ class DiskSpace:
 class HostFiles:
     """Looks at them in native threads. `qemu_conf` and `instances_path` are this host's."""
 
-    def __init__(self, *, qemu_conf: Path, instances_path: Path) -> None:
+    def __init__(self, *, qemu_conf: Path, instances_path: Path, meminfo: Path = MEMINFO) -> None:
+        self._meminfo = meminfo
         self._qemu_conf = qemu_conf
         self._instances_path = instances_path
         self._space = DiskSpace()
@@ -64,6 +67,17 @@ class HostFiles:
     def migration_host(self) -> str:
         """Where other hosts are to send a guest's memory, by qemu.conf; empty: to this host's name."""
         return _setting_in(self._qemu_conf_text(), "migration_host").strip("[]")
+
+    def memory_available_mib(self) -> int | None:
+        """What the kernel could give without swapping; None where it does not tell.
+
+        Free memory and caches, less what cannot be dropped: files on tmpfs, which libvirt's figures count as cache.
+        """
+        try:
+            found = _MEMORY_AVAILABLE.search(self._meminfo.read_text(encoding="ascii", errors="replace"))
+        except OSError:
+            return None
+        return None if found is None else int(found["kib"]) // 1024
 
     def _qemu_conf_text(self) -> str:
         try:

@@ -95,7 +95,8 @@ class LibvirtHypervisor:
             connection.close()
 
     def memory_free_mib(self) -> int:
-        return self._control.call(_memory_free_mib)
+        available_mib = self._files.memory_available_mib()
+        return self._control.call(_memory_free_mib) if available_mib is None else available_mib
 
     def list_guests(self) -> tuple[GuestFacts, ...]:
         found = self._control.call(guest.all_facts, timeout_s=LIST_TIMEOUT_S)

@@ -8,7 +8,7 @@ from common.checks import Severity
 from common.facts import DiskFacts
 from common.migration import DestinationFacts
 from compute_agent import checks
-from compute_agent.checks import confinement, disk_access, disk_locks, graphics, reach, users
+from compute_agent.checks import confinement, disk_access, disk_locks, graphics, memory, reach, users
 from compute_agent.definitions import facts_of
 from compute_agent.errors import StorageHangsError
 from compute_agent.settings import LiveMigrationSettings
@@ -241,6 +241,23 @@ def test_a_tunnel_needs_no_ports(source):
     settings = replace(source.settings, live_migration=LiveMigrationSettings(flags=flags))
 
     assert list(reach.check_ports(replace(source, settings=settings))) == []
+
+
+# ---- memory
+
+
+@pytest.mark.parametrize(("ratio", "severity"), [(1.0, Severity.REFUSES), (1.5, Severity.WARNS)])
+def test_memory_that_is_short_now_refuses_unless_the_conductor_lets_hosts_be_overcommitted(
+    dest, ratio, severity
+):
+    guest = replace(dest.guest, memory_mib=dest.hypervisor.memory_free_mib())
+    assert list(memory.check_memory(replace(dest, guest=guest))) == []
+    larger = replace(guest, memory_mib=guest.memory_mib + 1)
+
+    [finding] = memory.check_memory(replace(dest, guest=larger, ram_allocation_ratio=ratio))
+
+    assert (finding.code, finding.severity) == ("memory_short", severity)
+    assert f"ratio {ratio}" in finding.hint
 
 
 # ---- users

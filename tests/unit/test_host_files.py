@@ -148,3 +148,26 @@ def test_host_without_a_qemu_conf_has_no_lock_manager(files: HostFiles, tmp_path
     assert files.lock_manager() == ""
     (tmp_path / "qemu.conf").write_bytes(b'\xff\xfe\nlock_manager = "lockd"\n')
     assert files.lock_manager() == "lockd"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected_mib"),
+    [
+        ("MemTotal: 8000000 kB\nCached: 4096 kB\nShmem:  4096 kB\nMemAvailable:  2048 kB\n", 2),
+        ("MemTotal: 8000000 kB\n", None),
+        (None, None),
+    ],
+)
+def test_memory_that_the_kernel_could_give(
+    tmp_path: Path, text: str | None, expected_mib: int | None
+) -> None:
+    meminfo = tmp_path / "meminfo"
+    if text is not None:
+        meminfo.write_text(text)
+    files = HostFiles(qemu_conf=tmp_path / "none", instances_path=tmp_path, meminfo=meminfo)
+
+    assert files.memory_available_mib() == expected_mib
+
+
+def test_this_kernel_tells_what_it_could_give(files: HostFiles) -> None:
+    assert (files.memory_available_mib() or 0) > 0

@@ -6,8 +6,9 @@ import pytest
 
 from common.states import PowerState, VersionRule
 from conductor.capacity import HostStatus, Limits, free_disk_gib, free_mib, free_vcpus
+from conductor.checking import dest_arguments
 from conductor.prechecks import GuestStatus, check_dest, check_guest, check_named_dest
-from tests.fakes.agent import host_facts
+from tests.fakes.agent import guest_facts, host_facts
 
 LIMITS = Limits(service_down_time_s=20.0, ram_allocation_ratio=1.0, reserved_memory_mib=512)
 
@@ -192,3 +193,11 @@ def test_a_disabled_host_takes_no_guests_and_tells_why():
 
 def test_a_guest_may_leave_a_disabled_host():
     assert check_guest(guest(), host("compute1", disabled_reason="old"), limits=LIMITS) == ()
+
+
+def test_the_dest_is_told_how_far_it_may_be_overcommitted():
+    stretched = replace(LIMITS, ram_allocation_ratio=1.5)
+
+    told = dest_arguments(guest_facts("u"), "compute1", None, limits=stretched)
+
+    assert told.ram_allocation_ratio == 1.5
