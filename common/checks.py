@@ -127,8 +127,8 @@ MEMORY_SHORT = Check(
     code="memory_short",
     sentence="{instance} needs {needed_mib} MiB of memory; {host} has {free_mib} MiB free for guests.",
     hint="Choose another host or free memory there (total {total_mib} MiB, ratio {ratio}, reserved {reserved_mib} MiB).",
-    meaning="The guest's memory does not fit, by the conductor's count (ratio, reserve, claims), or by what is free now: that only "
-    "warns where ram_allocation_ratio is above 1.",
+    meaning="The guest's memory does not fit, by the conductor's count (ratio, reserve, claims), or by what is free "
+    "now: that only warns where ram_allocation_ratio is above 1.",
 )
 DOMAIN_EXISTS = Check(
     code="domain_exists",

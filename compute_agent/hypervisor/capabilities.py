@@ -23,6 +23,7 @@ class Capabilities:
     qemu_uid: int | None
     qemu_gid: int | None
     offers: tuple[Offer, ...]
+    host_uuid: str = ""
 
 
 def read(xml: str) -> Capabilities:
@@ -39,6 +40,7 @@ def read(xml: str) -> Capabilities:
         qemu_uid=uid,
         qemu_gid=gid,
         offers=tuple(offer for guest in root.find_all("guest") for offer in _offers(guest)),
+        host_uuid=root.text_of("host/uuid"),
     )
 
 

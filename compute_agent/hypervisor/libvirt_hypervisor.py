@@ -11,7 +11,7 @@ import libvirt
 from common import concurrency
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
-from compute_agent.hypervisor import capabilities, domain_xml, guest, job, obstacles, suitability
+from compute_agent.hypervisor import domain_xml, guest, job, obstacles, suitability
 from compute_agent.hypervisor.classify import is_settling
 from compute_agent.hypervisor.connection import Connection
 from compute_agent.hypervisor.control import ControlConnection
@@ -25,6 +25,7 @@ from compute_agent.hypervisor.driver import (
 )
 from compute_agent.hypervisor.events import EventSource
 from compute_agent.hypervisor.host_files import HostFiles
+from compute_agent.hypervisor.kept_capabilities import KeptCapabilities
 from compute_agent.hypervisor.libvirt_errors import (
     DomainExistsError,
     DomainNotFoundError,
@@ -54,6 +55,7 @@ class LibvirtHypervisor:
         self._uri = uri
         self._timeout_s = timeout_s
         self._files = files
+        self._capabilities = KeptCapabilities()
         self._control = ControlConnection(uri, timeout_s=timeout_s)
         self._events = EventSource(uri, timeout_s=timeout_s)
 
@@ -74,7 +76,8 @@ class LibvirtHypervisor:
     # ---- facts
 
     def host_facts(self) -> HostFacts:
-        facts = self._control.call(_host_facts, timeout_s=LIST_TIMEOUT_S)
+        look = partial(_host_facts, kept=self._capabilities)
+        facts = self._control.call(look, timeout_s=LIST_TIMEOUT_S)
         space = self._files.disk_space()
         return replace(
             facts,
@@ -85,12 +88,12 @@ class LibvirtHypervisor:
         )
 
     def identity(self) -> Identity:
-        return self._control.call(_identity)
+        return self._control.call(partial(_identity, kept=self._capabilities))
 
     def reach(self, uri: str, *, timeout_s: float) -> Identity:
         connection = Connection.open(uri, timeout_s=timeout_s, is_peer=True)
         try:
-            return connection.call(_identity, timeout_s=timeout_s)
+            return connection.call(partial(_identity, kept=KeptCapabilities()), timeout_s=timeout_s)
         finally:
             connection.close()
 
@@ -121,10 +124,16 @@ class LibvirtHypervisor:
     # ---- what a guest from elsewhere would meet here
 
     def offers(self) -> tuple[Offer, ...]:
-        return self._control.call(suitability.offers, timeout_s=LIST_TIMEOUT_S)
+        def offers(connection: Any) -> tuple[Offer, ...]:
+            return self._capabilities.read(connection).offers
+
+        return self._control.call(offers, timeout_s=LIST_TIMEOUT_S)
 
     def machine_fit(self, guest: GuestFacts) -> MachineFit:
-        fit = partial(suitability.machine_fit, guest=guest)
+        def fit(connection: Any) -> MachineFit:
+            offers = self._capabilities.read(connection).offers
+            return suitability.machine_fit(connection, guest, offers=offers)
+
         return self._control.call(fit, timeout_s=LIST_TIMEOUT_S)
 
     def compare_cpu(self, guest: GuestFacts) -> CpuComparison:
@@ -250,10 +259,10 @@ def _is_proven(snapshot: DomainSnapshot) -> bool:
     return not snapshot.is_active or snapshot.has_answered or snapshot.job is JobKind.INCOMING
 
 
-def _host_facts(connection: Any) -> HostFacts:
+def _host_facts(connection: Any, *, kept: KeptCapabilities) -> HostFacts:
     # Not getInfo's memory: that is the sum of NUMA cells, which leaves out what the kernel placed elsewhere.
     memory_total_kib = _memory_kib(connection)["total"]
-    host = capabilities.read(connection.getCapabilities())
+    host = kept.read(connection)
     return HostFacts(
         hypervisor_type=connection.getType(),
         hypervisor_version=connection.getVersion(),
@@ -271,11 +280,8 @@ def _host_facts(connection: Any) -> HostFacts:
     )
 
 
-def _identity(connection: Any) -> Identity:
-    host = XmlText.parse(connection.getCapabilities()).root.find("host")
-    return Identity(
-        hostname=str(connection.getHostname()), uuid=host.text_of("uuid") if host is not None else ""
-    )
+def _identity(connection: Any, *, kept: KeptCapabilities) -> Identity:
+    return Identity(hostname=str(connection.getHostname()), uuid=kept.read(connection).host_uuid)
 
 
 def _memory_free_mib(connection: Any) -> int:

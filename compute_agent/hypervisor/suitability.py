@@ -10,7 +10,6 @@ from typing import Any
 import libvirt
 
 from common.facts import GuestFacts
-from compute_agent.hypervisor import capabilities
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Offer
 
 # libvirt compares CPUs of x86 and s390 only; of the others the dest's libvirt says nothing before the guest arrives.
@@ -20,13 +19,9 @@ _NOT_COMPARED = (libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_NO_SUPPO
 _MISSING_FEATURES = re.compile(r"required features: (?P<features>[^\s,]+(?:, [^\s,]+)*)")
 
 
-def offers(connection: Any) -> tuple[Offer, ...]:
-    return capabilities.read(connection.getCapabilities()).offers
-
-
-def machine_fit(connection: Any, guest: GuestFacts) -> MachineFit:
+def machine_fit(connection: Any, guest: GuestFacts, *, offers: tuple[Offer, ...]) -> MachineFit:
     """libvirt looks at emulator, architecture, machine and accelerator, in this order; two of them share a code."""
-    ways = [offer for offer in offers(connection) if offer.arch == guest.arch]
+    ways = [offer for offer in offers if offer.arch == guest.arch]
     if all(offer.domain_type != guest.hypervisor for offer in ways):
         return MachineFit.NO_DOMAIN_TYPE
     try:

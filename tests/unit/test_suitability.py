@@ -5,7 +5,7 @@ from dataclasses import replace
 import libvirt
 import pytest
 
-from compute_agent.hypervisor import suitability
+from compute_agent.hypervisor import capabilities, suitability
 from compute_agent.hypervisor.looks import HostResources, MachineFit
 from tests.fakes.agent import guest_facts
 
@@ -17,6 +17,7 @@ GUEST = replace(
 )
 CAPABILITIES = """<capabilities><guest><arch name='aarch64'><machine>virt-7.2</machine>
   <domain type='qemu'/></arch></guest></capabilities>"""
+OFFERS = capabilities.read(CAPABILITIES).offers
 
 
 class Connection:
@@ -25,9 +26,6 @@ class Connection:
     def __init__(self, code: int, domain: int = libvirt.VIR_FROM_QEMU) -> None:
         self._error = libvirt.libvirtError("as a test wants it")
         self._error.err = (code, domain, "as a test wants it", 2, None, None, None, -1, -1)
-
-    def getCapabilities(self) -> str:
-        return CAPABILITIES
 
     def _fail(self, *_arguments: object) -> object:
         raise self._error
@@ -50,9 +48,10 @@ def test_an_error_of_the_cpu_driver_is_a_refusal_and_any_other_is_none() -> None
 
 
 def test_an_error_that_says_nothing_of_the_machine_is_raised() -> None:
-    assert suitability.machine_fit(Connection(libvirt.VIR_ERR_INVALID_ARG), GUEST) is MachineFit.NO_MACHINE
+    refused = suitability.machine_fit(Connection(libvirt.VIR_ERR_INVALID_ARG), GUEST, offers=OFFERS)
+    assert refused is MachineFit.NO_MACHINE
     with pytest.raises(libvirt.libvirtError):
-        suitability.machine_fit(Connection(libvirt.VIR_ERR_INTERNAL_ERROR), GUEST)
+        suitability.machine_fit(Connection(libvirt.VIR_ERR_INTERNAL_ERROR), GUEST, offers=OFFERS)
 
 
 def test_a_libvirt_without_a_driver_has_nothing_of_its_kind() -> None:
