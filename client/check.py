@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from client.command import ListCommand, add_instance, name
 from client.exit_codes import ExitCode
@@ -26,7 +27,10 @@ class Check(ListCommand):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         add_instance(parser)
-        parser.add_argument("hosts", metavar="HOST", nargs="*", type=name, help="where to; all if left out")
+        # With a default, or argparse names HOST among what is required.
+        parser.add_argument(
+            "hosts", metavar="HOST", nargs="*", default=(), type=name, help="where to; all if left out"
+        )
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -44,6 +48,8 @@ class Check(ListCommand):
             self.exit_code = ExitCode.REFUSED
         if arguments.formatter == TABLE:
             self._hints = _hints(finding for view in views for finding in view.findings)
+            if not arguments.columns:
+                return [_under_its_host(view) for view in views]
         return views
 
     def _check_named(self, instance: str, hosts: tuple[str, ...]) -> Sequence[HostCheckView]:
@@ -64,6 +70,14 @@ class Check(ListCommand):
                 return views
         self.say(f"Only the first {len(views)} hosts were asked; name the others to ask them, too.")
         return views
+
+
+def _under_its_host(view: HostCheckView) -> HostCheckView:
+    """For a table: beside its host, a finding on that host need not name it again."""
+    findings = (
+        replace(finding, host="") if finding.host == view.host else finding for finding in view.findings
+    )
+    return replace(view, findings=tuple(findings))
 
 
 def _hints(findings: Iterable[Finding]) -> tuple[str, ...]:

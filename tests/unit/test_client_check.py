@@ -40,10 +40,22 @@ def test_it_ends_with_0_if_all_named_hosts_fit_or_any_host_where_none_is_named(h
 def test_a_person_sees_hosts_against_findings_and_below_what_to_do():
     shown = run(FakeConductor(checked=(REFUSES, WARNS, FITS)), "check", "web1")
 
-    assert "compute2: web1 needs 96 MiB of memory" in shown.stdout
+    assert "web1 needs 96 MiB of memory" in shown.stdout
+    assert "compute2: " not in shown.stdout, "its row names the host"
     assert "[memory_short]" in shown.stdout
     assert "compute1: warning: web1 is not known to libvirt" in shown.stdout
     assert shown.stderr.count("[memory_short] Choose another host") == 1
+
+
+def test_a_column_alone_names_the_host_of_each_finding():
+    shown = run(FakeConductor(checked=(REFUSES,)), "check", "web1", "-c", "findings")
+
+    assert "compute2: web1 needs 96 MiB of memory" in shown.stdout
+
+
+def test_of_what_is_missing_only_the_instance_is_required(capsys):
+    assert run(FakeConductor(), "check").code == ExitCode.USAGE
+    assert "required: INSTANCE\n" in capsys.readouterr().err
 
 
 def test_a_program_sees_every_finding_whole():
