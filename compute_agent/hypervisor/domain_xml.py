@@ -11,6 +11,15 @@ from compute_agent.hypervisor.xml_text import Element, XmlText
 
 MARK_NAMESPACE = "urn:limosa:migration:1"
 MARK_PREFIX = "limosa"
+# Of /etc/hosts as distributions write it; RFC 6761 has all names below localhost lead to loopback.
+_LOOPBACK_NAMES = (
+    "localhost",
+    "localhost.localdomain",
+    "localhost4",
+    "localhost6",
+    "ip6-localhost",
+    "ip6-loopback",
+)
 _MARK_TAG = f"{MARK_PREFIX}:migration"
 
 
@@ -76,8 +85,10 @@ def is_of_one_host(address: str) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return address != "localhost"  # a name: most often the host's own
-    return not (parsed.is_loopback or parsed.is_unspecified)
+        return address.lower() not in _LOOPBACK_NAMES  # another name is most often the host's own
+    # Before 3.13, Python does not look into the IPv4 address that an IPv6 one may hold.
+    inner = getattr(parsed, "ipv4_mapped", None) or parsed
+    return not (inner.is_loopback or inner.is_unspecified)
 
 
 def _find_mark(domain: Element) -> Element | None:

@@ -116,7 +116,20 @@ def test_addresses_of_graphics_are_changed_and_nothing_else() -> None:
     assert changed == expected
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0", "::", "localhost", "127.1.2.3"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0",
+        "::",
+        "localhost",
+        "127.1.2.3",
+        "ip6-localhost",
+        "localhost.localdomain",
+        "::ffff:127.0.0.1",
+    ],
+)
 def test_console_that_is_the_same_on_each_host_stays(address: str) -> None:
     graphics = (
         f"<graphics type='vnc' listen='{address}'><listen type='address' address='{address}'/></graphics>"
