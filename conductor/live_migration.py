@@ -284,8 +284,11 @@ def _overdue(saga: Saga, event: TimePassed) -> Transition:
     if saga.phase in (Phase.CHECK_DEST, Phase.CHECK_SOURCE, Phase.PRE):
         side = "as the dest" if step.on_dest else "as the source"
         late = CHECK_TIMED_OUT.finding(host, side=side, timeout_s=round(event.seconds))
-        ends_in = MigrationStatus.FAILED if saga.phase is Phase.PRE else None
-        undoing = replace(saga, findings=(*saga.findings, late), ends_in=ends_in, reason=late.sentence)
+        findings = (*saga.findings, late)
+        # `ends_in` is set in a check: the dest has refused before, which is a reason beside the silence.
+        reason = late.sentence if saga.ends_in is None else _sentences(refusing(findings))
+        ends_in = MigrationStatus.FAILED if saga.phase is Phase.PRE else saga.ends_in
+        undoing = replace(saga, findings=findings, ends_in=ends_in, reason=reason)
         return issue(undoing, Phase.ROLLBACK, late.sentence)
     if saga.phase is Phase.ROLLBACK and not saga.is_prepared:
         # Only a probe is owed there, and the agent removes its own probes when nobody comes back for them.

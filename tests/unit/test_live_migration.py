@@ -199,6 +199,21 @@ def test_a_source_that_cannot_be_asked_ends_a_refused_migration_all_the_same(is_
     assert KNOWN in ended.findings
 
 
+def test_a_silent_source_does_not_hide_why_the_dest_had_refused() -> None:
+    asking = answered(
+        saga(Phase.CHECK_DEST, is_prepared=False), Result.REFUSED, findings=(KNOWN,), dest_facts=FACTS
+    ).saga
+
+    undoing = overdue(asking).saga
+    ended = answered(undoing, Result.OK).saga
+
+    assert undoing.ends_in is MigrationStatus.FAILED
+    known, late = ended.findings
+    assert known is KNOWN
+    assert ended.reason == f"{KNOWN.sentence} {late.sentence}"
+    assert late.sentence == f"{SOURCE} did not answer as the source within 60 s."
+
+
 def test_an_abort_while_the_source_is_asked_for_its_reasons_cancels() -> None:
     asking = answered(
         saga(Phase.CHECK_DEST, is_prepared=False), Result.REFUSED, findings=(KNOWN,), dest_facts=FACTS
