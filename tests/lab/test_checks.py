@@ -127,7 +127,7 @@ def test_a_person_sees_a_table_and_what_to_do(lab: Lab) -> None:
     done = lab.limosa("check", NAME, "compute9", check=False)
 
     assert done.returncode == REFUSED
-    assert "| compute9 | refuses | compute9: There is no host compute9. [dest_unknown] |" in done.stdout
+    assert "| compute9 | refuses | There is no host compute9. [dest_unknown] |" in done.stdout
     assert (
         "[dest_unknown] `limosa service list` shows the hosts; known ones are: compute1, compute2."
         in done.stderr
