@@ -68,6 +68,12 @@ def refusing(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.severity is Severity.REFUSES)
 
 
+NOT_PERMITTED = Check(
+    code="not_permitted",
+    sentence="{signer} may not migrate an instance: the role is {role}.",
+    hint="`limosa admin list` shows who may do what; /etc/limosa/policy.yaml on the controllers says what each role may.",
+    meaning="Looking is permitted to more people than moving; a migration would be refused with exit code 9.",
+)
 DEST_UNKNOWN = Check(
     code="dest_unknown",
     sentence="There is no host {dest}.",

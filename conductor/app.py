@@ -66,6 +66,7 @@ class Conductor:
         )
         self.driver = Driver(self.database, self.sender, news, self.events, limits=limits)
         retries = conf.conductor.migrate_max_retries
+        gate = Gate(self.database, policy, message_max_age_s=conf.message_max_age_s)
         endpoint = ConductorEndpoint(
             database=self.database,
             lookup=Lookup(self.database, news, limits=limits),
@@ -78,9 +79,9 @@ class Conductor:
             news=news,
             enabling=Enabling(self.database),
             hosts=HostLookup(self.database, limits=limits),
+            lacks=gate.lacks,
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))
-        gate = Gate(self.database, policy, message_max_age_s=conf.message_max_age_s)
         self._server: Server = self.bus.serve(INTERFACE, conf.host, endpoint, guard=gate)
         self._repeating: list[Repeating] = []
 

@@ -90,11 +90,14 @@ class Checking:
         self._limits = limits
         self._timeout_s = timeout_s
 
-    def check(self, request: CheckRequest) -> tuple[HostCheckView, ...]:
+    def check(
+        self, request: CheckRequest, *, of_person: tuple[Finding, ...] = ()
+    ) -> tuple[HostCheckView, ...]:
         """One row for each host that is named, or for all but the guest's own, by name, a page at a time.
 
-        Of those whose turn has not come when the time is over, that is told. Raises InvalidRequestError,
-        InstanceNotFoundError, InstanceAmbiguousError; RefusedError if there is no host to ask.
+        `of_person` is what speaks against whoever asks, and is said for each host. Of those whose turn has not come
+        when the time is over, that is told. Raises InvalidRequestError, InstanceNotFoundError, InstanceAmbiguousError;
+        RefusedError if there is no host to ask.
         """
         refuse_bad_names(request.instance, *request.hosts)
         if len(request.hosts) > HOSTS_PER_CHECK_MAX:
@@ -105,7 +108,8 @@ class Checking:
         if not case.against and not request.after:
             alone = NO_CANDIDATE.finding(instance=case.name)
             raise RefusedError(instance=case.name, count=1, findings=(alone,))
-        return tuple(_view(host, findings, seconds) for host, (findings, seconds) in self._ask(case).items())
+        answers = self._ask(case).items()
+        return tuple(_view(host, of_person + findings, seconds) for host, (findings, seconds) in answers)
 
     def more(self, instance: str, dest: str | None, known: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """What the agents have to add to a refusal, so that all reasons are told at once."""

@@ -1,12 +1,15 @@
 """What a conductor answers on the bus: exactly the names of `common.conductor_api.ConductorAPI`."""
 
 import logging
+from collections.abc import Callable
 
+from common.checks import NOT_PERMITTED
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import Heartbeat, Report
+from common.identity import Principal
 from common.migration import Acknowledgement, Outcome, Progress
-from common.states import Phase
+from common.states import Phase, Role
 from common.views import (
     AdministratorRequest,
     AdministratorView,
@@ -59,6 +62,7 @@ class ConductorEndpoint:
         news: News,
         enabling: Enabling,
         hosts: HostLookup,
+        lacks: Callable[[Principal, str], Role | None],
     ) -> None:
         self._database = database
         self._lookup = lookup
@@ -71,6 +75,7 @@ class ConductorEndpoint:
         self._news = news
         self._enabling = enabling
         self._hosts = hosts
+        self._lacks = lacks
 
     # ---- for clients
 
@@ -92,8 +97,10 @@ class ConductorEndpoint:
         return self._lookup.show_migration(migration)
 
     @exposed
-    def check_instance(self, _context: Context, request: CheckRequest) -> tuple[HostCheckView, ...]:
-        return self._checking.check(request)
+    def check_instance(self, context: Context, request: CheckRequest) -> tuple[HostCheckView, ...]:
+        role = self._lacks(context.signer, "live_migrate")
+        against = () if role is None else (NOT_PERMITTED.finding(signer=context.signer, role=role),)
+        return self._checking.check(request, of_person=against)
 
     @exposed
     def list_migrations(self, _context: Context, which: MigrationFilter) -> tuple[MigrationView, ...]:

@@ -25,8 +25,8 @@ from common.errors import (
     RequestAtWorkError,
     RequestReusedError,
 )
-from common.identity import Kind
-from common.states import AuditResult
+from common.identity import Kind, Principal
+from common.states import AuditResult, Role
 from conductor.db import audit, keys, requests
 from conductor.db.engine import Database
 from conductor.policy import BY_METHOD, Policy, Rule
@@ -80,6 +80,12 @@ class Gate:
         self._refuse_unless_permitted(request, rule)
         return self._once(request, carry_out) if rule.is_change else carry_out()
 
+    def lacks(self, signer: Principal, method: str) -> Role | None:
+        """The role of an administrator that does not let him call this method; None: he may."""
+        with self._database.reading() as session:
+            role = keys.get_administrator(session, signer.name).role
+        return None if self._policy.permits(signer.name, role, BY_METHOD[method]) else role
+
     def rejected(self, envelope: Envelope, error: LimosaError) -> None:
         """Audit it, up to a bound: anybody who reaches the message bus can make these."""
         if not self._strangers.has_room(envelope.signer):
@@ -102,10 +108,8 @@ class Gate:
             raise self._not_permitted(request, f"speak for {host:.80}")
 
     def _refuse_unless_permitted(self, request: Request, rule: Rule) -> None:
-        name = request.context.signer.name
-        with self._database.reading() as session:
-            role = keys.get_administrator(session, name).role
-        if not self._policy.permits(name, role, rule):
+        role = self.lacks(request.context.signer, rule.method)
+        if role is not None:
             raise self._not_permitted(request, rule.what, why=f"the role is {role}")
 
     def _not_permitted(self, request: Request, what: str, *, why: str = "") -> NotPermittedError:

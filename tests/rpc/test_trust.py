@@ -33,10 +33,11 @@ from common.identity import (
 )
 from common.migration import JobStatistics, Progress
 from common.rpc import ReplyNotProvenError
-from common.states import AuditResult, Phase, Result, Role, Verb
+from common.states import AuditResult, CheckResult, Phase, Result, Role, Verb
 from common.views import (
     AdministratorRequest,
     AuditFilter,
+    CheckRequest,
     InstanceView,
     KeyState,
     LiveMigrationRequest,
@@ -216,6 +217,17 @@ def test_a_reader_looks_and_moves_nothing(cluster):
         "live_migrate",
         "instance=web1 dest=compute2",
     )
+
+
+def test_a_check_tells_a_reader_that_he_may_not_migrate(cluster):
+    [row] = create(cluster, "bob").check_instance(CheckRequest(instance="web1", hosts=("compute2",)))
+    assert row.findings[0].code == "not_permitted"
+    assert row.findings[0].sentence == "administrator:bob may not migrate an instance: the role is reader."
+    assert row.result is CheckResult.REFUSES
+
+    operator = create(cluster, "cid", Role.OPERATOR)
+    [row] = operator.check_instance(CheckRequest(instance="web1", hosts=("compute2",)))
+    assert "not_permitted" not in [finding.code for finding in row.findings]
 
 
 def test_an_operator_moves_guests_and_registers_nobody(cluster):
