@@ -36,6 +36,7 @@ IN_MEMORY = Broker(
     is_in_memory=True,
 )
 OTHER = "2a7c3b45-09d2-4c8e-8c1f-8b3f5d4e6f70"
+MARK = "3f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
 CONDUCTORS = ConductorsOnly(identities.CONDUCTOR.key.public)
 WAIT_S = 5.0
 WAY_OF_A_MIGRATION = [
@@ -335,9 +336,13 @@ def cluster(tmp_path):
 
 @pytest.fixture
 def followed(cluster):
-    """What a follower hears of this cluster."""
+    """What a follower hears of this cluster from now on: what it was told of its beginning is behind a mark."""
     feed = Feed(IN_MEMORY, exchange=cluster.events_exchange, keyring=CONDUCTORS, message_max_age_s=300.0)
     feed.open()
+    cluster.dest.guests[MARK] = guest_facts(MARK, name="mark")
+    cluster.dest.report()
+    while heard(feed, 1)[0].instance_name != "mark":
+        pass
     yield feed
     feed.close()
 
