@@ -344,6 +344,7 @@ def test_an_outcome_of_an_unknown_migration_is_acknowledged(cluster):
 def test_the_source_is_asked_when_its_job_falls_silent(cluster):
     cluster.source.silence(Verb.LIVE)
     view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
+    cluster.source.wait_for(lambda agent: Verb.LIVE in agent.verbs())  # else it may come behind the question
 
     cluster.sweep(timeout_s=0)
 
