@@ -13,7 +13,7 @@ cache=$root/.lab/cache
 # The lab (hypervisor, broker, shared directory, networks), the guest's image, and what builds libvirt-python.
 packages="
     libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients
-    qemu-system-x86 qemu-utils rabbitmq-server bindfs fuse3 iproute2 nftables util-linux
+    qemu-system-x86 qemu-utils rabbitmq-server bindfs fuse3 iproute2 iptables nftables util-linux
     syslinux mtools dosfstools busybox-static cpio gzip
     gcc libc6-dev pkg-config libvirt-dev python3 python3-dev python3-venv ca-certificates systemd
 "

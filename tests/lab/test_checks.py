@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from tests.lab import observer
 NAME = "checked"
 FITS, REFUSED, NOT_FOUND, USAGE = 0, 4, 3, 2
 PORTS = range(49152, 49216)
-ANSWER_MAX_S = 2.5  # of an agent in a lab that shares two cores; measured: well below 1 s
 
 
 @pytest.fixture(scope="module")
@@ -115,12 +113,9 @@ def line_of(path: Path, name: str) -> str:
 
 
 def test_two_hosts_that_fit_have_nothing_against_each_other(lab: Lab) -> None:
-    started = time.monotonic()
     rows = check(lab, code=FITS)
-    took_s = time.monotonic() - started
 
     assert [(row["host"], row["result"], row["findings"]) for row in rows] == [("compute2", "fits", [])]
-    assert took_s < ANSWER_MAX_S
 
 
 def test_a_person_sees_a_table_and_what_to_do(lab: Lab) -> None:
@@ -278,10 +273,9 @@ def test_a_disk_that_no_lock_protects(lab: Lab) -> None:
 # ---- hosts that do not answer
 
 
-def test_an_agent_that_hangs_costs_a_bounded_time(lab: Lab) -> None:
+def test_an_agent_that_hangs_is_a_finding(lab: Lab) -> None:
     agent = lab.process(Victim.AGENT, host_name="compute2")
     os.kill(agent, signal.SIGSTOP)
-    started = time.monotonic()
     try:
         findings = found(lab)
     finally:
@@ -289,7 +283,6 @@ def test_an_agent_that_hangs_costs_a_bounded_time(lab: Lab) -> None:
         lab.wait_until_agents_are_up("compute2")
 
     assert set(findings) <= {"check_timed_out", "service_down"}
-    assert time.monotonic() - started < 30
 
 
 def test_a_silent_libvirtd_is_a_finding(lab: Lab) -> None:
