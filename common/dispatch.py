@@ -105,6 +105,18 @@ def exposed(method: F) -> F:
     return method
 
 
+def refuse_if_old(envelope: Envelope, max_age_s: float, *, reader: str) -> None:
+    """Raise MessageExpiredError. Nor is a message from the future taken: it could be sent again for too long."""
+    age_s = time.time() - envelope.sent_at
+    if abs(age_s) > max_age_s:
+        raise MessageExpiredError(
+            method=f"{envelope.method:.80}",
+            signer=envelope.signer,
+            age=f"{age_s:.0f} s old" if age_s > 0 else f"dated {-age_s:.3g} s into the future",
+            service=reader,
+        )
+
+
 def encode_arguments(arguments: tuple[object, ...]) -> str:
     return json.dumps({"arguments": [to_primitive(argument) for argument in arguments]})
 
@@ -192,23 +204,12 @@ class Dispatcher:
         """Who sent it, now and to us; raises NotProvenError, or WireError for who speaks another language."""
         try:
             _, signer = unseal(sealed, keyring=self._keyring, audience=self._interface.topic)
-            self._refuse_if_old(envelope)
+            refuse_if_old(envelope, self._message_max_age_s, reader=self._name)
         except NotProvenError as error:
             self._guard.rejected(envelope, error)
             raise
         check_fit(envelope, self._interface)
         return Context(signer=signer, request_id=envelope.request_id, sent_at=envelope.sent_at)
-
-    def _refuse_if_old(self, envelope: Envelope) -> None:
-        """Nor is one from the future taken: it could be sent again for longer than first answers are kept."""
-        age_s = time.time() - envelope.sent_at
-        if abs(age_s) > self._message_max_age_s:
-            raise MessageExpiredError(
-                method=f"{envelope.method:.80}",
-                signer=envelope.signer,
-                age=f"{age_s:.0f} s old" if age_s > 0 else f"dated {-age_s:.3g} s into the future",
-                service=self._name,
-            )
 
     def _answer(self, envelope: Envelope, context: Context) -> Answer:
         try:

@@ -18,7 +18,7 @@ from typing import Final
 
 from common import concurrency, log
 from common.broker import FAILURES, Broker, BrokerUnreachableError, Link
-from common.dispatch import MessageExpiredError
+from common.dispatch import refuse_if_old
 from common.envelope import Interface, check_fit, seal, unseal
 from common.errors import LimosaError
 from common.events import SCHEMA_VERSION, Event
@@ -234,14 +234,7 @@ class Feed:
         check_fit(envelope, INTERFACE)
         if not INTERFACE.is_served_by(signer):
             raise NotProvenError(signer=signer, reason="it is no conductor")
-        age_s = time.time() - envelope.sent_at
-        if abs(age_s) > self._message_max_age_s:
-            raise MessageExpiredError(
-                method=envelope.method,
-                signer=envelope.signer,
-                age=f"{age_s:.3g} s old",
-                service="this follower",
-            )
+        refuse_if_old(envelope, self._message_max_age_s, reader="this follower")
         return from_primitive(Event, _json(envelope.payload), ignore_unknown=True)
 
 

@@ -104,6 +104,12 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def refuse_bad_name(text: str) -> None:
+    """Raise NameInvalidError for what no host and no administrator may be called."""
+    if not is_name(text):
+        raise NameInvalidError(name=f"{text:.80}")
+
+
 class PublicKey:
     """Proves that a signature was made with the private key that belongs to it."""
 
@@ -128,6 +134,10 @@ class PublicKey:
 
     def to_pem(self) -> str:
         return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    def save(self, path: Path) -> None:
+        """Write a new file that everybody may read; raises KeyFileError. It is there whole or not at all."""
+        _save(path, self.to_pem(), mode=0o644)
 
     def has_signed(self, text: bytes, signature: str) -> bool:
         try:
@@ -175,18 +185,7 @@ class PrivateKey:
 
         It is there whole or not at all.
         """
-        try:
-            with tempfile.NamedTemporaryFile(
-                "w", dir=path.parent, prefix=f".{path.name}.", encoding="ascii"
-            ) as file:
-                file.write(self.to_pem())  # mkstemp's files are for their owner alone
-                file.flush()
-                os.fsync(file.fileno())
-                os.link(file.name, path)
-        except FileExistsError as error:
-            raise KeyFileError(path=path, reason="it exists already, and no key is overwritten") from error
-        except OSError as error:
-            raise KeyFileError(path=path, reason=error.strerror or str(error)) from error
+        _save(path, self.to_pem(), mode=0o600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,3 +227,19 @@ def _read(path: Path, *, is_secret: bool = False) -> str:
             return file.read(KEY_FILE_MAX_BYTES).decode("ascii", errors="replace")
     except OSError as error:
         raise KeyFileError(path=path, reason=describe_os_error(error).removeprefix(f"{path}: ")) from error
+
+
+def _save(path: Path, pem: str, *, mode: int) -> None:
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", encoding="ascii"
+        ) as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+            os.link(file.name, path)
+    except FileExistsError as error:
+        raise KeyFileError(path=path, reason="it exists already, and no key is overwritten") from error
+    except OSError as error:
+        raise KeyFileError(path=path, reason=error.strerror or str(error)) from error

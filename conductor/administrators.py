@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from common.errors import InvalidRequestError, LastAdministratorError
-from common.identity import NameInvalidError, PublicKey, is_name
+from common.identity import PublicKey, refuse_bad_name
 from common.states import Role
 from common.views import (
     AdministratorRequest,
@@ -15,10 +15,10 @@ from common.views import (
 from conductor.db import audit, clock, keys
 from conductor.db.engine import Database
 from conductor.db.models import Administrator
+from conductor.lookup import refuse_bad_limit
 from conductor.presentation import iso
 
 VALID_DAYS_MAX = 36_500
-LIST_MAX = 10_000
 
 
 class Administrators:
@@ -67,8 +67,7 @@ class Administrators:
 
     def audit(self, which: AuditFilter) -> tuple[AuditView, ...]:
         """Raises InvalidRequestError for a limit out of bounds."""
-        if not 0 < which.limit <= LIST_MAX:
-            raise InvalidRequestError(reason=f"The limit must be between 1 and {LIST_MAX}.")
+        refuse_bad_limit(which.limit)
         with self._database.reading() as session:
             return tuple(
                 AuditView(
@@ -86,8 +85,7 @@ class Administrators:
 
 
 def validate(request: AdministratorRequest) -> None:
-    if not is_name(request.name):
-        raise NameInvalidError(name=f"{request.name:.80}")
+    refuse_bad_name(request.name)
     if request.valid_days is not None and not 0 < request.valid_days <= VALID_DAYS_MAX:
         raise InvalidRequestError(reason=f"A key may be valid for 1 to {VALID_DAYS_MAX} days.")
 

@@ -16,15 +16,14 @@ from sqlalchemy.orm import Session
 
 from common import credentials
 from common.errors import LimosaError
-from common.identity import KeyFileError, NameInvalidError, PrivateKey, PublicKey, is_name
-from common.states import AuditResult, Role
+from common.identity import KeyFileError, PrivateKey, PublicKey, refuse_bad_name
+from common.states import Role
 from common.tools import say
 from conductor.app import connection
 from conductor.db import audit, keys
 from conductor.db.engine import Database
 from conductor.management import DEFAULT_OWNER
 
-PUBLIC_MODE = 0o644
 STATE_MODE = 0o711  # the agent's state may be there, too, with another owner
 
 _KEEP = """\
@@ -58,8 +57,7 @@ def bootstrap(
     The administrator is registered last, when his key is in his hands: whatever breaks off before, the same command
     is run again. Raises BootstrappedError, NameInvalidError, KeyFileError, OwnerUnknownError, ConfigurationError.
     """
-    if not is_name(administrator):
-        raise NameInvalidError(name=f"{administrator:.80}")
+    refuse_bad_name(administrator)
     user = _user(owner)
     _make_state_directory(conf)
     database = Database(connection(conf), max_retries=conf.database.max_retries)
@@ -127,8 +125,7 @@ def _conductors_key(conf: cfg.ConfigOpts) -> tuple[Path, Path]:
             reason = f"it belongs to another key than {private}: remove the one that is not meant"
             raise KeyFileError(path=public, reason=reason)
     else:
-        public.write_text(key.public.to_pem(), encoding="ascii")
-        public.chmod(PUBLIC_MODE)
+        key.public.save(public)
     return private, public
 
 
@@ -137,15 +134,7 @@ def _register(database: Database, name: str, key: PublicKey) -> None:
         keys.add_administrator(
             session, name, role=Role.ADMIN, public_key=key.to_pem(), by="bootstrap", valid_days=None
         )
-        audit.note(
-            session,
-            signer="limosa-conductor",
-            method="bootstrap",
-            target=name,
-            result=AuditResult.DONE,
-            detail="",
-            request_id="",
-        )
+        audit.note_by_hand(session, "bootstrap", name)
 
     database.transact(register)
 

@@ -20,7 +20,7 @@ from conductor.db.engine import Database
 from conductor.db.models import Conductor, Instance, Journal, Migration, ProgressRow
 from conductor.news import News
 
-LIST_MAX = 10_000  # migrations in one answer
+LIST_MAX = 10_000  # rows in one answer
 WATCH_MAX_S = 30.0  # however long a client wants to wait: its next call may go to another conductor
 POLL_S = 1.0  # for changes that other conductors make
 CROWDED_S = 0.5
@@ -83,7 +83,7 @@ class Lookup:
 
         Raises InvalidRequestError for a limit out of bounds, InstanceNotFoundError, InstanceAmbiguousError.
         """
-        _refuse_limit(which.limit)
+        refuse_bad_limit(which.limit)
         query = select(Migration).order_by(*_NEWEST_FIRST).limit(which.limit)
         with self._database.reading() as session:
             if which.instance is not None:
@@ -98,7 +98,7 @@ class Lookup:
 
     def instance_history(self, name_or_uuid: str, *, limit: int) -> tuple[HistoryView, ...]:
         """The migrations of one instance that have ended, newest first; of one that is gone, too."""
-        _refuse_limit(limit)
+        refuse_bad_limit(limit)
         with self._database.reading() as session:
             query = (
                 select(Migration)
@@ -153,7 +153,8 @@ class Lookup:
         return version != after_version or sequence not in (None, after_progress)
 
 
-def _refuse_limit(limit: int) -> None:
+def refuse_bad_limit(limit: int) -> None:
+    """Raise InvalidRequestError for a number of rows that no answer may have."""
     if not 0 < limit <= LIST_MAX:
         raise InvalidRequestError(reason=f"The limit must be between 1 and {LIST_MAX}.")
 

@@ -9,14 +9,12 @@ from sqlalchemy.orm import Session
 
 from common import credentials
 from common.errors import LimosaError
-from common.identity import KeyFileError, NameInvalidError, PublicKey, is_name
-from common.states import AuditResult, Role
+from common.identity import KeyFileError, PublicKey, refuse_bad_name
+from common.states import Role
 from conductor.app import connection
 from conductor.db import audit, keys
 from conductor.db.engine import Database
 from conductor.db.models import HostKey
-
-BY = "limosa-conductor"  # in the audit: whoever may write the database
 
 
 class HostKnownError(LimosaError):
@@ -33,7 +31,7 @@ class HostNotRegisteredError(LimosaError):
 
 def add_host(conf: cfg.ConfigOpts, host: str, public_key: Path, *, is_replacing: bool) -> None:
     """Raises NameInvalidError, KeyFileError, HostKnownError. The same key twice is no error."""
-    _refuse_if_invalid(host)
+    refuse_bad_name(host)
     pem = PublicKey.load(public_key).to_pem()
     if pem == _conductors(conf):
         raise KeyFileError(path=public_key, reason="it is the conductors' own; a host makes one of its own")
@@ -44,7 +42,7 @@ def add_host(conf: cfg.ConfigOpts, host: str, public_key: Path, *, is_replacing:
             if known is not None and known.public_key != pem and not is_replacing:
                 raise HostKnownError(host=host)
             keys.add_host(session, host, pem)
-            _note(session, "host add", host)
+            audit.note_by_hand(session, "host add", host)
 
         database.transact(add)
 
@@ -56,7 +54,7 @@ def remove_host(conf: cfg.ConfigOpts, host: str) -> None:
         def remove(session: Session) -> None:
             if not keys.remove_host(session, host):
                 raise HostNotRegisteredError(host=host)
-            _note(session, "host remove", host)
+            audit.note_by_hand(session, "host remove", host)
 
         database.transact(remove)
 
@@ -68,13 +66,15 @@ def registered_hosts(conf: cfg.ConfigOpts) -> tuple[str, ...]:
 
 def add_administrator(conf: cfg.ConfigOpts, name: str, public_key: Path) -> None:
     """Raises NameInvalidError, KeyFileError, AdministratorExistsError."""
-    _refuse_if_invalid(name)
+    refuse_bad_name(name)
     pem = PublicKey.load(public_key).to_pem()
     with _opened(conf) as database:
 
         def add(session: Session) -> None:
-            keys.add_administrator(session, name, role=Role.ADMIN, public_key=pem, by=BY, valid_days=None)
-            _note(session, "administrator add", name)
+            keys.add_administrator(
+                session, name, role=Role.ADMIN, public_key=pem, by=audit.BY_HAND, valid_days=None
+            )
+            audit.note_by_hand(session, "administrator add", name)
 
         database.transact(add)
 
@@ -91,14 +91,3 @@ def _opened(conf: cfg.ConfigOpts) -> Iterator[Database]:
 def _conductors(conf: cfg.ConfigOpts) -> str | None:
     path = credentials.key_path(conf, "conductor_public_key")
     return PublicKey.load(path).to_pem() if path.exists() else None
-
-
-def _refuse_if_invalid(name: str) -> None:
-    if not is_name(name):
-        raise NameInvalidError(name=f"{name:.80}")
-
-
-def _note(session: Session, method: str, target: str) -> None:
-    audit.note(
-        session, signer=BY, method=method, target=target, result=AuditResult.DONE, detail="", request_id=""
-    )

@@ -14,6 +14,7 @@ from conductor.db.models import NAME_MAX_CHARS, Audit
 ENTRIES_MAX = 200_000  # some 50 MB; then the oldest go
 # Anybody who reaches the message bus can make these: they must not push out what was really done.
 REJECTED_MAX = 10_000
+BY_HAND = "limosa-conductor"  # the program
 TEXT_MAX_CHARS = 1_000
 
 
@@ -49,6 +50,19 @@ def note(
     ).first()
     if oldest is not None:
         session.execute(delete(Audit).where(alike, Audit.id <= oldest))
+
+
+def note_by_hand(session: Session, method: str, target: str) -> None:
+    """Add a line of what was done on a controller, by whoever may write the database."""
+    note(
+        session,
+        signer=BY_HAND,
+        method=method,
+        target=target,
+        result=AuditResult.DONE,
+        detail="",
+        request_id="",
+    )
 
 
 def read(session: Session, which: AuditFilter) -> Sequence[Audit]:
