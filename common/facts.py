@@ -24,6 +24,21 @@ class DiskFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceFacts:
+    """One network interface of a guest, as its live XML has it."""
+
+    mac: str
+    type: str  # bridge, network, direct, hostdev, ethernet, user, vhostuser, ... (libvirt's word)
+    source: str = ""  # the bridge that its tap is in; of others: network, device or path
+    network: str = ""  # of libvirt, where its XML names one
+    virtualport: str = ""  # openvswitch, 802.1Qbh, ...; empty: none
+    tap: str = ""  # on its host (vnet0)
+    mtu: int | None = None  # where its XML gives one
+    model: str = ""
+    nwfilter: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuestFacts:
     """A guest as its host's agent reports it. Whole XML never travels: it holds secrets."""
 
@@ -45,6 +60,8 @@ class GuestFacts:
     networks: tuple[str, ...] = ()  # names of libvirt networks
     nwfilters: tuple[str, ...] = ()
     dac_label: str = ""  # user:group that its own definition gives its QEMU; empty: that of the host
+    interfaces: tuple[InterfaceFacts, ...] = ()
+    boot_files: tuple[tuple[str, str], ...] = ()  # (kernel, initrd or dtb; path) that it is started with
     disk_gib: int = 0  # virtual sizes of its writable local disks together; 0: none, or not known
 
 

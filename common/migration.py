@@ -4,11 +4,19 @@ Everything is frozen and goes through `common.wire`. A command's arguments are o
 outcome's facts likewise. Domain XML is never among them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.checks import Finding
 from common.facts import GuestFacts, HostFacts
 from common.states import DestSeen, Result, SourceSeen, Verb
+from common.transfer import (
+    BootFileChange,
+    Declarations,
+    DiskChange,
+    Handover,
+    InterfaceChange,
+    TransferPlan,
+)
 
 DiskAddress = tuple[str, str, str, str]
 """Target, type, path and device of DiskFacts."""
@@ -67,6 +75,9 @@ class DomainChanges:
     """Typed changes that the dest asks the source to make in the XML it passes to libvirt."""
 
     graphics: tuple[GraphicsListen, ...] = ()
+    disks: tuple[DiskChange, ...] = ()
+    interfaces: tuple[InterfaceChange, ...] = ()
+    boot_files: tuple[BootFileChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,22 +93,32 @@ class CheckDestArguments:
     source: HostFacts | None = None
     source_host: str = ""
     ram_allocation_ratio: float = 1.0  # the conductor's: beyond 1, guests may have more memory than there is
+    declared: Declarations = field(default_factory=Declarations)
+    source_address: str = ""  # how the dest reaches the source's libvirtd; empty: by source_host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSourceArguments:
     dest_facts: DestinationFacts
+    declared: Declarations = field(default_factory=Declarations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreArguments:
+    """What the dest prepares itself for; `source_address` is how it reaches the source's libvirtd."""
+
     name: str
+    plan: TransferPlan = field(default_factory=TransferPlan)
+    declared: Declarations = field(default_factory=Declarations)
+    source_address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveArguments:
     dest_facts: DestinationFacts
     changes: DomainChanges
+    plan: TransferPlan | None = None  # None: of a conductor before the first that copies anything
+    declared: Declarations = field(default_factory=Declarations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +145,18 @@ class RollbackArguments:
 class PostDestArguments:
     name: str
     traits: GuestTraits
+    plan: TransferPlan = field(default_factory=TransferPlan)
+    declared: Declarations = field(default_factory=Declarations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostSourceArguments:
+    """What the source has to let go of, now that the dest is proven and committed to have the guest."""
+
+    name: str
+    dest_facts: DestinationFacts
+    plan: TransferPlan = field(default_factory=TransferPlan)
+    declared: Declarations = field(default_factory=Declarations)
 
 
 Arguments = (
@@ -134,6 +167,7 @@ Arguments = (
     | ObserveArguments
     | RollbackArguments
     | PostDestArguments
+    | PostSourceArguments
 )
 
 # ---- `limosa check`: asked and answered by calls, outside of any migration
@@ -190,7 +224,9 @@ class Outcome:
     accepted_epoch: int | None = None  # SUPERSEDED: the newer epoch
     dest_facts: DestinationFacts | None = None  # check_can_live_migrate_destination
     traits: GuestTraits | None = None  # check_can_live_migrate_source, live_migration
+    plan: TransferPlan | None = None  # check_can_live_migrate_source
     changes: DomainChanges | None = None  # pre_live_migration
+    handover: Handover | None = None  # post_live_migration
     statistics: "JobStatistics | None" = None  # live_migration: of the completed job
     seconds: float = 0.0  # the verb's own duration on its host
 

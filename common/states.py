@@ -79,6 +79,24 @@ class CheckResult(StrEnum):
     REFUSES = "refuses"
 
 
+class StorageMode(StrEnum):
+    """How the disks of a guest get to the dest, as whoever asks for the migration wants it."""
+
+    AUTO = "auto"  # disk by disk, by what both hosts see
+    SHARED = "shared"  # nothing is copied: a disk that is not shared refuses
+    BLOCK = "block"  # every local disk is copied: one that is shared refuses
+
+
+class DiskWay(StrEnum):
+    """How one disk of a guest gets to the dest: decided by the source, from what both hosts see."""
+
+    SHARED = "shared"  # both hosts see the same one: nothing is done
+    COPIED = "copied"  # the dest makes an empty one, and QEMU fills it while the guest runs
+    VOLUME = "volume"  # on a server that the dest is connected to; nothing is copied
+    MEDIUM = "medium"  # only read: the dest has or gets an equal one, or the drive is emptied
+    EMPTY = "empty"  # a drive without a medium
+
+
 class VersionRule(StrEnum):
     """[conductor]hypervisor_version_check: which version of the hypervisor a dest must have."""
 

@@ -21,6 +21,7 @@ from compute_agent.observation import Observation
 from compute_agent.outbox import Outbox
 from compute_agent.permits import Permits
 from compute_agent.postcopy import Postcopy
+from compute_agent.preparing import Arrivals, Preparation, Preparations
 from compute_agent.probes import Probes
 from compute_agent.settings import Settings
 from compute_agent.source import Source
@@ -44,6 +45,8 @@ class Core:
         self.ledger = Ledger.open(settings.state_path)
         self.records = DefinitionRecords(settings.state_path / LEDGER_DIRECTORY)
         self.permits = Permits(settings.state_path)
+        self.arrivals = Arrivals(settings.state_path)
+        self._preparations = Preparations(_preparations())
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(
             hypervisor, network=network or HostNetwork(), probes=self.probes, settings=settings
@@ -93,6 +96,7 @@ class Core:
             calls=calls,
             observation=observation,
             hub=hub,
+            preparations=self._preparations,
             settings=settings.live_migration,
         )
         postcopy = Postcopy(
@@ -109,6 +113,7 @@ class Core:
             records=self.records,
             examiner=self.examiner,
             hub=hub,
+            preparations=self._preparations,
             settings=settings,
         )
         dest = Dest(
@@ -116,6 +121,8 @@ class Core:
             observation=observation,
             examiner=self.examiner,
             permits=self.permits,
+            arrivals=self.arrivals,
+            preparations=self._preparations,
             settings=settings,
         )
         return {
@@ -125,6 +132,11 @@ class Core:
             Verb.WATCH: live_migration.watch,
             Verb.RECOVER: postcopy.recover,
         }
+
+
+def _preparations() -> tuple[Preparation, ...]:
+    """What is prepared for a guest that comes, in no order: all of it at once."""
+    return ()
 
 
 def _unacknowledged(ledger: Ledger) -> tuple[Outcome, ...]:

@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 
 from common import concurrency
+from common.checks import refusing
 from common.migration import (
     CheckDestArguments,
-    DomainChanges,
     GraphicsListen,
     GuestTraits,
     PostDestArguments,
@@ -26,11 +26,13 @@ from compute_agent.hypervisor.driver import DomainSnapshot, Hypervisor, JobKind
 from compute_agent.hypervisor.libvirt_errors import HypervisorOperationError
 from compute_agent.observation import DestLook, Observation
 from compute_agent.permits import Permits
+from compute_agent.preparing import Arrival, Arrivals, Preparations, Undoing
 from compute_agent.settings import Settings
 from compute_agent.work import Answer, Verbs, Work
 
 FINISH_WAIT_S = 2.0  # libvirt's Finish phase lasts some ms after the guest runs
 FINISH_POLL_S = 0.05
+COMPLETE_WAIT_S = 3600.0  # each of them bounds itself
 UNDO_LOOKS_MAX = 3  # a domain may be registered late by a Prepare that was past the hook
 
 LOG = logging.getLogger(__name__)
@@ -46,12 +48,16 @@ class Dest:
         observation: Observation,
         examiner: Examiner,
         permits: Permits,
+        arrivals: Arrivals,
+        preparations: Preparations,
         settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
         self._observation = observation
         self._examiner = examiner
         self._permits = permits
+        self._arrivals = arrivals
+        self._preparations = preparations
         self._settings = settings
 
     def verbs(self) -> Verbs:
@@ -85,7 +91,10 @@ class Dest:
         )
 
     def pre_live_migration(self, work: Work) -> Answer:
-        """Let this one migration in, and say what its domain must be changed to here."""
+        """Make ready all that the guest needs, let this one migration in, and say what its domain must be changed to here.
+
+        What was made before something failed stays until the roll-back that follows.
+        """
         command, arguments = work.command, work.arguments(PreArguments)
         host = self._settings.host
         known = tuple(
@@ -93,15 +102,34 @@ class Dest:
         )
         if known:
             return Answer(result=Result.REFUSED, findings=known)
+        prepared = self._preparations.prepare(self._arrival(work, arguments))
+        if prepared.failures:
+            return Answer(
+                result=Result.ERROR, findings=prepared.findings, detail="; ".join(prepared.failures)
+            )
+        if refusing(prepared.findings):
+            return Answer(result=Result.REFUSED, findings=prepared.findings)
         self._permits.grant(command.migration, command.instance)
         self._examiner.forget(command.migration)
-        changes = DomainChanges(
-            graphics=(
-                GraphicsListen(type="vnc", address=self._settings.vnc_listen),
-                GraphicsListen(type="spice", address=self._settings.spice_listen),
-            )
+        listens = (
+            GraphicsListen(type="vnc", address=self._settings.vnc_listen),
+            GraphicsListen(type="spice", address=self._settings.spice_listen),
         )
-        return Answer(result=Result.OK, changes=changes)
+        changes = replace(prepared.changes, graphics=listens)
+        return Answer(result=Result.OK, findings=prepared.findings, changes=changes)
+
+    def _arrival(self, work: Work, arguments: PreArguments | PostDestArguments) -> Arrival:
+        command = work.command
+        return Arrival(
+            instance=command.instance,
+            name=arguments.name,
+            migration=command.migration,
+            plan=arguments.plan,
+            declared=arguments.declared,
+            record=self._arrivals.open(command.migration, instance=command.instance),
+            source_address=arguments.source_address if isinstance(arguments, PreArguments) else "",
+            is_stopped=lambda: work.is_stopped,
+        )
 
     # ---- undo
 
@@ -113,9 +141,27 @@ class Dest:
             is_ours = self._permits.revoke(command.migration)
             undone = self._undo_domain(command.instance, command.migration, is_ours=is_ours)
             if undone.result is Result.OK:
+                undone = self._undo_preparations(work, arguments, undone)
+            if undone.result is Result.OK:
                 self._permits.remove(command.migration)
         self._examiner.forget(command.migration)
         return undone
+
+    def _undo_preparations(self, work: Work, arguments: RollbackArguments, undone: Answer) -> Answer:
+        """No domain of it is here any more, and the hook lets none in: nothing uses what was made for it."""
+        command = work.command
+        told = self._preparations.undo(
+            Undoing(
+                instance=command.instance,
+                migration=command.migration,
+                record=self._arrivals.open(command.migration, instance=command.instance),
+                keep_disks=arguments.keep_disks,
+            )
+        )
+        if told.failures:
+            return Answer(result=Result.ERROR, detail=f"not yet: {'; '.join(told.failures)}")
+        self._arrivals.remove(command.migration)
+        return replace(undone, detail=", ".join(filter(None, (undone.detail, *told.sentences))))
 
     def _undo_domain(self, instance: str, migration: str, *, is_ours: bool) -> Answer:
         done: list[str] = []
@@ -147,10 +193,17 @@ class Dest:
             return Answer(result=Result.GONE, detail=f"the domain here is {look.seen}")
         if not guards.is_proof_of_arrival(look.seen) or look.snapshot.job is JobKind.INCOMING:
             return Answer(result=Result.ERROR, detail=f"not yet: the domain here is {look.seen}")
+        arrived = concurrency.spawn(self._preparations.complete, self._arrival(work, arguments))
         problems = self._complete(command.instance, look.snapshot, arguments.traits)
+        told = arrived.wait(COMPLETE_WAIT_S)
+        problems += told.failures
+        if not told.failures:
+            self._arrivals.remove(command.migration)
         self._permits.remove(command.migration)
         detail = "paused, as its user had it" if look.seen is DestSeen.PAUSED_OTHER else ""
-        return Answer(result=Result.RUNNING, detail="; ".join(filter(None, (detail, *problems))))
+        return Answer(
+            result=Result.RUNNING, detail="; ".join(filter(None, (detail, *told.sentences, *problems)))
+        )
 
     def _look_after_finish(self, work: Work) -> DestLook:
         deadline = time.monotonic() + FINISH_WAIT_S

@@ -19,7 +19,8 @@ from common.migration import (
 )
 from common.pair_checks import PORTS_TAKEN
 from common.states import PowerState
-from compute_agent import checks, observation
+from common.transfer import TransferPlan
+from compute_agent import checks, observation, planning
 from compute_agent.checks.running import Found, failure
 from compute_agent.definitions import facts_of, traits_of
 from compute_agent.hypervisor.driver import Definition, Hypervisor
@@ -42,6 +43,7 @@ class DestExamined:
 class SourceExamined:
     found: Found
     traits: GuestTraits | None  # None: the guest is not here
+    plan: TransferPlan | None = None  # None: it cannot be moved
 
 
 class Examiner:
@@ -100,8 +102,11 @@ class Examiner:
             reach=reach,
             dest=reach.facts,
             dest_host=reach.host or reach.connect_address,
+            declared=arguments.declared,
         )
-        return SourceExamined(found=checks.run(checks.SOURCE_CHECKS, look), traits=traits_of(definition))
+        found = checks.run(checks.SOURCE_CHECKS, look)
+        plan = planning.plan_of(look) if found.accepts else None
+        return SourceExamined(found=found, traits=traits_of(definition), plan=plan)
 
     def forget(self, owner: str) -> None:
         """Remove the probes and close the ports that were made for it."""
@@ -141,6 +146,7 @@ class Examiner:
             source=arguments.source,
             source_host=arguments.source_host,
             ram_allocation_ratio=arguments.ram_allocation_ratio,
+            declared=arguments.declared,
         )
 
     def _make_probes(

@@ -11,10 +11,11 @@ from common.conductor_api import CONFIRM_TIMEOUT_S, ConductorAPI
 from common.errors import ServiceUnreachableError, describe
 from common.migration import Command, GuestTraits, JobStatistics, LiveArguments
 from common.states import Result, SourceSeen
-from compute_agent import guards
+from common.transfer import TransferPlan
+from compute_agent import guards, planning
 from compute_agent.calls import Call, Calls
 from compute_agent.definition_records import DefinitionRecord, DefinitionRecords
-from compute_agent.definitions import traits_of
+from compute_agent.definitions import facts_of, traits_of
 from compute_agent.events import EventHub, Listener
 from compute_agent.hypervisor.driver import Definition, Hypervisor, MigrationCall
 from compute_agent.hypervisor.libvirt_errors import HypervisorError
@@ -22,6 +23,7 @@ from compute_agent.ledger import Ledger
 from compute_agent.live_migration_monitor import Monitor
 from compute_agent.migrate_request import migrate_request
 from compute_agent.observation import Observation
+from compute_agent.preparing import Departure, Preparations
 from compute_agent.settings import LiveMigrationSettings
 from compute_agent.work import Answer, Work
 
@@ -45,6 +47,7 @@ class LiveMigration:
         calls: Calls,
         observation: Observation,
         hub: EventHub,
+        preparations: Preparations,
         settings: LiveMigrationSettings,
     ) -> None:
         self._hypervisor = hypervisor
@@ -54,6 +57,7 @@ class LiveMigration:
         self._calls = calls
         self._observation = observation
         self._hub = hub
+        self._preparations = preparations
         self._settings = settings
 
     def live_migration(self, work: Work) -> Answer:
@@ -88,17 +92,18 @@ class LiveMigration:
         definition = self._hypervisor.definition(command.instance)
         prepared = self._prepare(work, definition)
         call = None
-        try:
-            refusal = confirming.wait(CONFIRM_WAIT_S) or self._not_movable(command)
-            if not refusal:
-                call = self._issue(work, definition, prepared)
-                refusal = "" if call is not None else "a newer command was accepted"
-        finally:
+        with self._preparations.accompany(_departure(work, definition)):
+            try:
+                refusal = confirming.wait(CONFIRM_WAIT_S) or self._not_movable(work, definition)
+                if not refusal:
+                    call = self._issue(work, definition, prepared)
+                    refusal = "" if call is not None else "a newer command was accepted"
+            finally:
+                if call is None:
+                    prepared.discard()
             if call is None:
-                prepared.discard()
-        if call is None:
-            return Answer(result=Result.ERROR, detail=f"migrateToURI3 was not called: {refusal}")
-        return self._follow(work, call, listener, traits_of(definition))
+                return Answer(result=Result.ERROR, detail=f"migrateToURI3 was not called: {refusal}")
+            return self._follow(work, call, listener, traits_of(definition))
 
     def _prepare(self, work: Work, definition: Definition) -> MigrationCall:
         arguments = work.arguments(LiveArguments)
@@ -119,8 +124,12 @@ class LiveMigration:
                 break
         return reason
 
-    def _not_movable(self, command: Command) -> str:
+    def _not_movable(self, work: Work, definition: Definition) -> str:
         """Why the guest cannot be moved as it is now; empty if it can."""
+        command, plan = work.command, work.arguments(LiveArguments).plan
+        differences = () if plan is None else tuple(planning.differences(facts_of(definition), plan))
+        if differences:
+            return "; ".join(differences)
         # Rule 9 asks for this look under the page's lock. It would keep newer commands out for as long as libvirt takes,
         # and libvirt knows nothing of that lock; what the lock does keep apart is looked at under it by `Calls.issue`.
         look = self._observation.source(command.instance, command.migration)
@@ -196,6 +205,18 @@ class LiveMigration:
         listener.wait(self._settings.poll_interval_s)
         if listener.completed is not None:
             monitor.forget_last_look()
+
+
+def _departure(work: Work, definition: Definition) -> Departure:
+    command, arguments = work.command, work.arguments(LiveArguments)
+    return Departure(
+        instance=command.instance,
+        name=facts_of(definition).name,
+        migration=command.migration,
+        plan=arguments.plan or TransferPlan(),
+        declared=arguments.declared,
+        dest=arguments.dest_facts,
+    )
 
 
 def _answer(call: Call, monitor: Monitor, traits: GuestTraits) -> Answer:

@@ -10,6 +10,8 @@ from compute_agent.settings import LiveMigrationSettings
 
 TUNNELLED = "VIR_MIGRATE_TUNNELLED"
 DEFAULT_SCHEME = "tcp"
+# The dest has each disk's chain of images: only the uppermost is copied. Without a chain it is all there is.
+BLOCK = "VIR_MIGRATE_NON_SHARED_INC"
 
 
 def migrate_request(
@@ -26,13 +28,16 @@ def migrate_request(
     guest libvirt persists the live one, which post_live_migration_at_destination undefines again.
     """
     inactive = definition.inactive_xml
+    copied = arguments.plan.copied if arguments.plan is not None else ()
+    block_flags = (BLOCK,) if copied else ()
     return MigrateRequest(
         dconnuri=connection_uri(settings, arguments.dest_facts.connect_address),
         migrate_uri=memory_uri(settings, arguments.dest_facts),
-        flags=flags_value((*settings.flags, *further_flags)),
+        flags=flags_value((*settings.flags, *block_flags, *further_flags)),
         bandwidth_mib_s=settings.bandwidth_mib_s,
         dest_xml=domain_xml.dest_xml(definition.live_xml, changes=arguments.changes, migration=migration),
         persist_xml=None if inactive is None else domain_xml.persist_xml(inactive, changes=arguments.changes),
+        copied_disks=tuple(disk.target for disk in copied),
     )
 
 

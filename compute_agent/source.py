@@ -1,13 +1,13 @@
 """The source's verbs besides the move itself: check, look, abort, resume, and clean up afterwards.
 
-What may be done to the guest is asked of `guards` each time, of a look that was taken for it. No disk is ever removed
-here: they are shared, and the guest has them open on the dest.
+What may be done to the guest is asked of `guards` each time, of a look that was taken for it. Of what the guest had with
+it, `preparing` lets go, when the guest is proven and committed to be on the dest, and not before.
 """
 
 import logging
 import time
 
-from common.migration import CheckSourceArguments, ObserveArguments
+from common.migration import CheckSourceArguments, ObserveArguments, PostSourceArguments
 from common.states import DestSeen, Result, SourceSeen, Verb
 from compute_agent import guards
 from compute_agent.definition_records import DefinitionRecords
@@ -20,6 +20,7 @@ from compute_agent.hypervisor.libvirt_errors import (
     JobAbsentError,
 )
 from compute_agent.observation import Observation, SourceLook
+from compute_agent.preparing import Departure, Preparations, Told
 from compute_agent.settings import Settings
 from compute_agent.work import Answer, Verbs, Work
 
@@ -43,6 +44,7 @@ class Source:
         records: DefinitionRecords,
         examiner: Examiner,
         hub: EventHub,
+        preparations: Preparations,
         settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
@@ -50,6 +52,7 @@ class Source:
         self._records = records
         self._examiner = examiner
         self._hub = hub
+        self._preparations = preparations
         self._settings = settings
 
     def verbs(self) -> Verbs:
@@ -74,6 +77,7 @@ class Source:
             findings=examined.found.findings,
             detail=" ".join(examined.found.failures),
             traits=examined.traits if examined.found.accepts else None,
+            plan=examined.plan,
         )
 
     # ---- look
@@ -155,8 +159,13 @@ class Source:
             done.append("its definition was removed")
         if look.snapshot.exists and self._look(work).snapshot.exists:
             return Answer(result=Result.ERROR, detail="not yet: the domain is still here")
+        released = self._preparations.release(departure) if (departure := _departure(work)) else Told()
+        if released.failures:
+            return Answer(result=Result.ERROR, detail=f"not yet: {'; '.join(released.failures)}")
         self._records.remove(instance)
-        return Answer(result=Result.OK, detail=", ".join(done))
+        return Answer(
+            result=Result.OK, detail=", ".join((*done, *released.sentences)), handover=released.handover
+        )
 
     def reap(self, work: Work) -> Answer:
         """End the stale copy of a guest that died on the dest. Definition and disks stay, for an operator to decide."""
@@ -176,6 +185,21 @@ class Source:
             return []
         self._hypervisor.destroy(instance)
         return ["a stale paused copy was ended"]
+
+
+def _departure(work: Work) -> Departure | None:
+    """None for the command of a conductor that knows of nothing to release."""
+    if work.command.arguments is None:
+        return None
+    arguments = work.arguments(PostSourceArguments)
+    return Departure(
+        instance=work.command.instance,
+        name=arguments.name,
+        migration=work.command.migration,
+        plan=arguments.plan,
+        declared=arguments.declared,
+        dest=arguments.dest_facts,
+    )
 
 
 def _observed(seen: SourceSeen | DestSeen, detail: str = "") -> Answer:

@@ -15,6 +15,7 @@ from common.migration import (
     Outcome,
 )
 from common.states import DestSeen, Result, SourceSeen, Verb
+from common.transfer import Handover, TransferPlan
 from compute_agent.errors import InvalidCommandError
 
 T = TypeVar("T")
@@ -30,7 +31,9 @@ class Answer:
     detail: str = ""
     dest_facts: DestinationFacts | None = None
     traits: GuestTraits | None = None
+    plan: TransferPlan | None = None
     changes: DomainChanges | None = None
+    handover: Handover | None = None
     statistics: JobStatistics | None = None
     has_call_ended: bool = False  # the migrateToURI3 of this epoch has returned, and libvirt holds it no more
 
@@ -52,7 +55,9 @@ class Answer:
             accepted_epoch=accepted_epoch,
             dest_facts=self.dest_facts,
             traits=self.traits,
+            plan=self.plan,
             changes=self.changes,
+            handover=self.handover,
             statistics=self.statistics,
             seconds=seconds,
         )

@@ -5,10 +5,10 @@
 | 1 | accept | conductor | authorise; validate; claim the instance (compare-and-swap on task_state) | release it |
 | 2 | check_can_live_migrate_destination | dest | hypervisor, memory, names, storage probe: every finding | remove the probe |
 | 3 | check_can_live_migrate_source | source | is the probe seen, does the guest run, who else works on it | - |
-| 4 | pre_live_migration | dest | permit, listen addresses; returns typed changes for the dest XML | rollback_live_migration_at_destination |
+| 4 | pre_live_migration | dest | disks, media, volumes, networks, firewall, permit; returns typed changes for the dest XML | rollback_live_migration_at_destination |
 | 5 | live_migration | source | migrateToURI3, watched. **The point of no return is inside this step** | abort the job, then ask both hosts |
 | 6 | post_live_migration_at_destination | dest | prove that the guest runs there; persistence, autostart, marks | forward only |
-| 7 | post_live_migration | source | complete the undefine, drop the records | forward only |
+| 7 | post_live_migration | source | complete the undefine, let go of what the guest had with it, drop the records | forward only |
 | 8 | complete | conductor | claims, history | forward only |
 
 Steps 2 and 3 with the claim on the dest are one *attempt*: a refused one may be followed by the next candidate. From
@@ -32,10 +32,12 @@ from common.migration import (
     ObserveArguments,
     Outcome,
     PostDestArguments,
+    PostSourceArguments,
     PreArguments,
     RollbackArguments,
 )
 from common.states import MigrationStatus, Phase, Result, Verb
+from common.transfer import TransferPlan
 from conductor import judgement
 from conductor.saga import (
     CandidateUnfit,
@@ -107,24 +109,47 @@ def _arguments(saga: Saga, step: Step) -> Arguments | None:
         case Verb.CHECK_DEST:
             return saga.guest
         case Verb.CHECK_SOURCE:
-            return CheckSourceArguments(dest_facts=_dest_facts(saga))
+            return CheckSourceArguments(dest_facts=_dest_facts(saga), declared=saga.guest.declared)
         case Verb.PRE:
-            return PreArguments(name=saga.name)
+            return PreArguments(
+                name=saga.name,
+                plan=_plan(saga),
+                declared=saga.guest.declared,
+                source_address=saga.guest.source_address or saga.source,
+            )
         case Verb.LIVE | Verb.WATCH | Verb.RECOVER:
-            return LiveArguments(dest_facts=_dest_facts(saga), changes=saga.changes or DomainChanges())
+            return LiveArguments(
+                dest_facts=_dest_facts(saga),
+                changes=saga.changes or DomainChanges(),
+                plan=saga.plan,
+                declared=saga.guest.declared,
+            )
         case Verb.OBSERVE:
             return ObserveArguments(is_source=not step.on_dest)
         case Verb.ROLLBACK:
             keep = saga.is_postcopy_seen or saga.ends_in is MigrationStatus.ERROR
             return RollbackArguments(name=saga.name, is_prepared=saga.is_prepared, keep_disks=keep)
         case Verb.POST_DEST:
-            return PostDestArguments(name=saga.name, traits=_traits(saga))
+            return PostDestArguments(
+                name=saga.name, traits=_traits(saga), plan=_plan(saga), declared=saga.guest.declared
+            )
+        case Verb.POST_SOURCE:
+            return PostSourceArguments(
+                name=saga.name,
+                dest_facts=_dest_facts(saga),
+                plan=_plan(saga),
+                declared=saga.guest.declared,
+            )
         case _:
             return None
 
 
 def _dest_facts(saga: Saga) -> DestinationFacts:
     return saga.dest_facts or DestinationFacts(connect_address=saga.dest)
+
+
+def _plan(saga: Saga) -> TransferPlan:
+    return saga.plan or TransferPlan()
 
 
 def _traits(saga: Saga) -> GuestTraits:
@@ -163,7 +188,13 @@ def _source_checked(saga: Saga, outcome: Outcome) -> Transition:
     found, story = _told(saga, outcome), f"{saga.source} could give it"
     if saga.ends_in is not None:
         return next_candidate(found, story)
-    fit = replace(found, traits=outcome.traits, status=MigrationStatus.PREPARING, is_prepared=True)
+    fit = replace(
+        found,
+        traits=outcome.traits,
+        plan=outcome.plan,
+        status=MigrationStatus.PREPARING,
+        is_prepared=True,
+    )
     return issue(fit, Phase.PRE, story)
 
 
@@ -200,7 +231,8 @@ def _proven(saga: Saga, outcome: Outcome) -> Transition:
 
 
 def _clean(saga: Saga, outcome: Outcome) -> Transition:
-    return finish(saga, MigrationStatus.COMPLETED, f"{saga.source} is clean{_detail(outcome)}")
+    done = replace(saga, handover=outcome.handover)
+    return finish(done, MigrationStatus.COMPLETED, f"{saga.source} is clean{_detail(outcome)}")
 
 
 # ---- the way back
@@ -254,7 +286,9 @@ def next_candidate(saga: Saga, *story: str) -> Transition:
         reasons = _sentences(refusing(saga.findings))
         return finish(replace(saga, reason=saga.reason or reasons), MigrationStatus.FAILED, *story)
     dest, *rest = saga.candidates
-    onward = replace(saga, dest=dest, candidates=tuple(rest), dest_facts=None, is_prepared=False, reason="")
+    onward = replace(
+        saga, dest=dest, candidates=tuple(rest), dest_facts=None, plan=None, is_prepared=False, reason=""
+    )
     transition = issue(onward, Phase.CHECK_DEST, *story, f"{dest} is tried next")
     return replace(transition, acknowledge=(saga.dest,))
 

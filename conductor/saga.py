@@ -20,6 +20,7 @@ from common.migration import (
     Outcome,
 )
 from common.states import DestSeen, MigrationStatus, Phase, Result, SourceSeen
+from common.transfer import Handover, TransferPlan
 
 MAX_RECOVER_TRIES: Final = 5
 
@@ -54,7 +55,9 @@ class Saga:
     recover_tries: int = 0
     dest_facts: DestinationFacts | None = None
     traits: GuestTraits | None = None
+    plan: TransferPlan | None = None  # what the source found the guest to have with it
     changes: DomainChanges | None = None
+    handover: Handover | None = None
     downtime_ms: int | None = None
     findings: tuple[Finding, ...] = ()
     reason: str = ""

@@ -1,9 +1,10 @@
 """What a check is given: the guest, both hosts as far as they are known, and this host's hypervisor to ask further."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.facts import GuestFacts, HostFacts
 from common.migration import DestinationFacts
+from common.transfer import Declarations
 from compute_agent import observation
 from compute_agent.hypervisor.driver import Definition, Hypervisor
 from compute_agent.network import Network
@@ -23,6 +24,7 @@ class DestLook:
     source: HostFacts | None  # None: the conductor does not know
     source_host: str  # empty: the conductor is of an older version
     ram_allocation_ratio: float = 1.0  # the conductor's
+    declared: Declarations = field(default_factory=Declarations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +42,4 @@ class SourceLook:
     reach: DestinationFacts  # what the dest says of itself: how it is reached, its probes
     dest: HostFacts | None  # None: the dest is of an older version
     dest_host: str
+    declared: Declarations = field(default_factory=Declarations)

@@ -7,6 +7,7 @@ import ipaddress
 from xml.sax.saxutils import quoteattr
 
 from common.migration import DomainChanges
+from compute_agent.hypervisor.moved_devices import change_devices
 from compute_agent.hypervisor.xml_text import Element, XmlText
 
 MARK_NAMESPACE = "urn:limosa:migration:1"
@@ -33,6 +34,7 @@ def dest_xml(live_xml: str, *, changes: DomainChanges, migration: str) -> str:
     """The live XML for DEST_XML: the dest's changes made, and our mark in its metadata for the dest's hook."""
     document = XmlText.parse(live_xml)
     _change_graphics(document, changes)
+    change_devices(document, changes)
     _set_mark(document, migration)
     return document.edited()
 
@@ -41,6 +43,7 @@ def persist_xml(inactive_xml: str, *, changes: DomainChanges) -> str:
     """The inactive XML for PERSIST_XML: the same changes; without the mark, which says nothing of later starts."""
     document = XmlText.parse(without_mark(inactive_xml))
     _change_graphics(document, changes)
+    change_devices(document, changes)
     return document.edited()
 
 

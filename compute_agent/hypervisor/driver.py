@@ -137,6 +137,7 @@ class MigrateRequest:
     bandwidth_mib_s: int  # 0: libvirt's default
     dest_xml: str = field(repr=False)
     persist_xml: str | None = field(repr=False)  # None: transient
+    copied_disks: tuple[str, ...] = ()  # targets; `flags` then has NON_SHARED_DISK or NON_SHARED_INC
 
 
 class EventKind(StrEnum):

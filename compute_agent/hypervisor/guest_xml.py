@@ -5,7 +5,7 @@ What is read here travels and is stored: names of secrets may, their values and 
 
 from collections.abc import Iterable, Iterator
 
-from common.facts import DiskFacts, GuestFacts
+from common.facts import DiskFacts, GuestFacts, InterfaceFacts
 from common.states import PowerState
 from compute_agent.hypervisor.xml_text import Element, XmlText
 
@@ -47,6 +47,8 @@ def guest_facts(xml: str, *, power_state: PowerState, is_persistent: bool, has_a
         networks=_networks(domain),
         nwfilters=_unique(filter.get("filter") for filter in domain.find_all("devices/interface/filterref")),
         dac_label=_dac_label(domain),
+        interfaces=tuple(_interface(element) for element in domain.find_all("devices/interface")),
+        boot_files=_boot_files(domain),
     )
 
 
@@ -136,6 +138,34 @@ def _secrets(domain: Element) -> tuple[str, ...]:
     named = [secret.get("uuid") or secret.get("usage") for secret in _descendants(devices, "secret")]
     tpms = domain.find_all("devices/tpm/backend/encryption")
     return _unique([*named, *(encryption.get("secret") for encryption in tpms)])
+
+
+def _interface(element: Element) -> InterfaceFacts:
+    """Live XML has the type that a network gave it (bridge, direct, hostdev), and still names the network."""
+    mac, source, port = element.find("mac"), element.find("source"), element.find("virtualport")
+    target, model, mtu = element.find("target"), element.find("model"), element.find("mtu")
+    nwfilter = element.find("filterref")
+    return InterfaceFacts(
+        mac=mac.get("address").lower() if mac is not None else "",
+        type=element.get("type"),
+        source=_interface_source(source) if source is not None else "",
+        network=source.get("network") if source is not None else "",
+        virtualport=port.get("type") if port is not None else "",
+        tap=target.get("dev") if target is not None else "",
+        mtu=_number(mtu.get("size"), default=0) or None if mtu is not None else None,
+        model=model.get("type") if model is not None else "",
+        nwfilter=nwfilter.get("filter") if nwfilter is not None else "",
+    )
+
+
+def _interface_source(source: Element) -> str:
+    named = (source.get(attribute) for attribute in ("bridge", "dev", "path", "network", "name", "address"))
+    return next(filter(None, named), "")
+
+
+def _boot_files(domain: Element) -> tuple[tuple[str, str], ...]:
+    found = ((what, domain.text_of(f"os/{what}")) for what in ("kernel", "initrd", "dtb"))
+    return tuple((what, path) for what, path in found if path)
 
 
 def _networks(domain: Element) -> tuple[str, ...]:

@@ -86,13 +86,14 @@ class LibvirtMigrationCall:
     def _log_call(self) -> None:
         request = self._request
         LOG.info(
-            "migrateToURI3 domain=%s dconnuri=%s migrate_uri=%s flags=%s (%d) bandwidth_mib_s=%d",
+            "migrateToURI3 domain=%s dconnuri=%s migrate_uri=%s flags=%s (%d) bandwidth_mib_s=%d copied_disks=%s",
             self._uuid,
             request.dconnuri,
             request.migrate_uri or "-",
             "|".join(flag_names(request.flags)),
             request.flags,
             request.bandwidth_mib_s,
+            ",".join(request.copied_disks) or "-",
         )
 
     # ---- in native threads
@@ -132,12 +133,14 @@ class LibvirtMigrationCall:
                 self._mailbox.put(message)
 
 
-def _parameters(request: MigrateRequest) -> dict[str, str | int]:
-    parameters: dict[str, str | int] = {libvirt.VIR_MIGRATE_PARAM_DEST_XML: request.dest_xml}
+def _parameters(request: MigrateRequest) -> dict[str, str | int | list[str]]:
+    parameters: dict[str, str | int | list[str]] = {libvirt.VIR_MIGRATE_PARAM_DEST_XML: request.dest_xml}
     if request.persist_xml is not None:
         parameters[libvirt.VIR_MIGRATE_PARAM_PERSIST_XML] = request.persist_xml
     if request.migrate_uri is not None:
         parameters[libvirt.VIR_MIGRATE_PARAM_URI] = request.migrate_uri
     if request.bandwidth_mib_s:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = request.bandwidth_mib_s
+    if request.copied_disks:
+        parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(request.copied_disks)
     return parameters

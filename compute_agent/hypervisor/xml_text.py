@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 _ATTRIBUTE = rb"""\s+([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')"""
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
@@ -89,6 +89,10 @@ class XmlText:
                 self._replace(match.start(2), match.end(2), quoted)
                 return
         self._replace(behind_name, behind_name, b" " + name.encode("utf-8") + b"=" + quoted)
+
+    def set_text(self, element: Element, text: str) -> None:
+        """Replace what an element without children holds."""
+        self._replace(element.start_tag_end, element.content_end, escape(text).encode("utf-8"))
 
     def remove(self, element: Element) -> None:
         """Take the element out, and the white space before it, which belonged to its line."""

@@ -160,6 +160,9 @@ class Claim(Base):
     instance: Mapped[str] = mapped_column(Uuid)
     memory_mib: Mapped[int] = mapped_column(Integer)
     vcpus: Mapped[int] = mapped_column(Integer)
+    disk_mib: Mapped[int] = mapped_column(
+        BigInteger, default=0, server_default="0"
+    )  # of disks that are copied there
 
 
 class HostKey(Base):

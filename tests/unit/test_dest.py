@@ -7,6 +7,7 @@ import pytest
 from common.checks import DISK_NOT_PROVABLE, DOMAIN_EXISTS, MEMORY_SHORT, STORAGE_NOT_SHARED
 from common.migration import (
     CheckDestArguments,
+    DomainChanges,
     GraphicsListen,
     GuestTraits,
     ObserveArguments,
@@ -98,7 +99,7 @@ def probes(image):
     return [name for name in files(image.parent) if name.startswith(".limosa-probe")]
 
 
-NO_CHANGES = type("Changes", (), {"graphics": ()})()
+NO_CHANGES = DomainChanges()
 
 
 # ---- check_can_live_migrate_destination

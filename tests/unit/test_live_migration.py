@@ -90,7 +90,7 @@ def test_what_the_hosts_tell_travels_on_to_the_verbs_that_need_it() -> None:
     assert commanded(checked).arguments == CheckSourceArguments(dest_facts=FACTS)
 
     known = answered(checked, Result.OK, traits=TRAITS).saga
-    assert commanded(known).arguments == PreArguments(name="guest")
+    assert commanded(known).arguments == PreArguments(name="guest", source_address=SOURCE)
 
     prepared = answered(known, Result.OK, changes=CHANGES).saga
     assert commanded(prepared).arguments == LiveArguments(dest_facts=FACTS, changes=CHANGES)

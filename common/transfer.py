@@ -1,0 +1,185 @@
+"""What of a guest is copied, connected or made for it to run on the dest: found out by its source, prepared by the dest.
+
+A `TransferPlan` is what the source sees of the guest at the last check. `Declarations` are what the conductor's database
+has of it besides. Neither holds a secret: those go by the uuid of a libvirt secret, or the name of a file of root's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from common.facts import InterfaceFacts
+from common.states import DiskWay, StorageMode
+
+# ---- found by the source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskImage:
+    """One image of a disk as its source has it: the disk's own, or one below it."""
+
+    type: str  # file, block
+    path: str
+    format: str  # raw, qcow2
+    virtual_bytes: int
+    allocated_bytes: int  # what it takes of its storage
+    sha256: str = ""  # of a base image, where it was asked for; empty: not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskTransfer:
+    """One disk of the guest, whatever its way: a plan that leaves one out is refused before the call."""
+
+    target: str  # vda
+    type: str  # libvirt's: file, block, network, volume, ...
+    source: str  # as DiskFacts.source
+    way: DiskWay
+    images: tuple[DiskImage, ...] = ()  # COPIED: the disk's own first, then each below it
+    pool: str = ""  # of type volume
+    volume: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumTransfer:
+    """A file that the guest only reads: the medium of a drive, or what its domain is started with."""
+
+    what: str  # target of the drive (sda), or kernel, initrd, dtb
+    path: str
+    size_bytes: int
+    sha256: str
+    is_dispensable: bool = False  # its drive may be emptied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeConnection:
+    """A disk on a server, and how a host is connected to it. Never a password."""
+
+    target: str
+    driver: str  # nbd, iscsi, rbd, ...: libvirt's protocol; or os-brick's word where the host attaches it
+    name: str  # export, IQN/LUN, pool/image
+    servers: tuple[str, ...] = ()  # host:port
+    is_host_attached: bool = False  # a block device of the host; else QEMU is connected itself
+    initiator: str = ""  # IQN that QEMU uses on the source
+    secret: str = ""  # uuid or usage of the libvirt secret
+    properties: Mapping[str, str] = field(default_factory=dict)  # what the driver needs besides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferPlan:
+    """All that the guest has with it."""
+
+    disks: tuple[DiskTransfer, ...] = ()
+    media: tuple[MediumTransfer, ...] = ()
+    volumes: tuple[VolumeConnection, ...] = ()
+    interfaces: tuple[InterfaceFacts, ...] = ()
+
+    @property
+    def copied(self) -> tuple[DiskTransfer, ...]:
+        """The disks that libvirt copies."""
+        return tuple(disk for disk in self.disks if disk.way is DiskWay.COPIED)
+
+    @property
+    def copied_bytes(self) -> int:
+        """What those may take on the dest when they are full, with the images below them that are not there."""
+        return sum(image.virtual_bytes for disk in self.copied for image in disk.images[:1])
+
+
+# ---- declared in the conductor's database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedNetwork:
+    """A network that Limosa makes on a host before the first guest that needs it, and removes after the last."""
+
+    name: str
+    kind: str  # vlan, vxlan
+    bridge: str
+    segment: int  # VLAN id or VNI
+    mtu: int
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterRule:
+    """What one direction of a port lets through. Groups have been resolved to addresses."""
+
+    direction: str  # ingress, egress
+    family: int  # 4, 6
+    protocol: str  # tcp, udp, icmp, any, or a number
+    port_min: int | None = None  # for icmp: its type
+    port_max: int | None = None  # for icmp: its code
+    remotes: tuple[str, ...] = ()  # CIDRs; empty: anybody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortRules:
+    """What one interface of a guest may send and receive. Only interfaces that were given a group have any."""
+
+    mac: str
+    groups: tuple[str, ...]
+    addresses: tuple[
+        str, ...
+    ] = ()  # its own; without them nothing is said about the addresses that it may use
+    rules: tuple[FilterRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filtering:
+    """The rules of one guest. A host keeps the highest revision that it was told."""
+
+    revision: int = 0
+    ports: tuple[PortRules, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declarations:
+    """What the database says of a guest that neither host can see. As it was when the migration was accepted."""
+
+    storage: StorageMode = StorageMode.AUTO
+    volumes: tuple[VolumeConnection, ...] = ()
+    networks: tuple[ManagedNetwork, ...] = ()
+    filtering: Filtering = field(default_factory=Filtering)
+
+
+# ---- changed by the dest in the domain's XML
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskChange:
+    """What a disk's source is on the dest. Attributes of `<source>` that are not named stay as they are."""
+
+    target: str
+    source: Mapping[str, str] = field(default_factory=dict)  # attributes of <source>: file, dev, pool, ...
+    initiator: str = ""  # <initiator><iqn name=...>
+    is_emptied: bool = False  # the medium is taken out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterfaceChange:
+    """What an interface is connected to on the dest."""
+
+    mac: str
+    source: Mapping[str, str] = field(default_factory=dict)  # attributes of <source>: bridge, network, ...
+    tap: str = ""  # <target dev=...>; empty: as it is
+    nwfilter: str = ""  # <filterref filter=...>; empty: as it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootFileChange:
+    """Where a file that the domain is started with lies on the dest."""
+
+    what: str  # kernel, initrd, dtb
+    path: str
+
+
+# ---- what the source saw of the hand-over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """How long the guest was not to be reached, and whether its network was seen to follow it."""
+
+    is_verified: bool
+    gap_ms: int | None = (
+        None  # from the source's pause until the guest answered from the dest, by the source's clock
+    )
+    detail: str = ""

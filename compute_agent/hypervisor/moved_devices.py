@@ -1,0 +1,71 @@
+"""The dest's changes to disks, interfaces and boot files, made in domain XML. Pure.
+
+Live and inactive XML may differ: a change is made where the XML has the device, and what it has of it.
+"""
+
+from collections.abc import Mapping
+
+from common.migration import DomainChanges
+from common.transfer import DiskChange, InterfaceChange
+from compute_agent.hypervisor.xml_text import Element, XmlText
+
+
+def change_devices(document: XmlText, changes: DomainChanges) -> None:
+    """Make them in a document that is being edited."""
+    _change_disks(document, changes)
+    _change_interfaces(document, changes)
+    _change_boot_files(document, changes)
+
+
+def _change_disks(document: XmlText, changes: DomainChanges) -> None:
+    by_target = {change.target: change for change in changes.disks}
+    for disk in document.root.find_all("devices/disk"):
+        target = disk.find("target")
+        change = by_target.get(target.get("dev")) if target is not None else None
+        source = disk.find("source")
+        if change is not None and source is not None:
+            _change_disk(document, source, change)
+
+
+def _change_disk(document: XmlText, source: Element, change: DiskChange) -> None:
+    if change.is_emptied:
+        document.remove(source)
+        return
+    _change_attributes(document, source, change.source)
+    name = source.find("initiator/iqn")
+    if change.initiator and name is not None:
+        document.set_attribute(name, "name", change.initiator)
+
+
+def _change_interfaces(document: XmlText, changes: DomainChanges) -> None:
+    by_mac = {change.mac.lower(): change for change in changes.interfaces}
+    for interface in document.root.find_all("devices/interface"):
+        mac = interface.find("mac")
+        change = by_mac.get(mac.get("address").lower()) if mac is not None else None
+        if change is not None:
+            _change_interface(document, interface, change)
+
+
+def _change_interface(document: XmlText, interface: Element, change: InterfaceChange) -> None:
+    source, target = interface.find("source"), interface.find("target")
+    nwfilter = interface.find("filterref")
+    if source is not None:
+        _change_attributes(document, source, change.source)
+    if change.tap and target is not None:
+        document.set_attribute(target, "dev", change.tap)
+    if change.nwfilter and nwfilter is not None:
+        document.set_attribute(nwfilter, "filter", change.nwfilter)
+
+
+def _change_attributes(document: XmlText, element: Element, values: Mapping[str, str]) -> None:
+    """Those that the element has: live XML names the bridge of a network, inactive XML only the network."""
+    for name, value in values.items():
+        if name in element.attributes:
+            document.set_attribute(element, name, value)
+
+
+def _change_boot_files(document: XmlText, changes: DomainChanges) -> None:
+    for change in changes.boot_files:
+        element = document.root.find(f"os/{change.what}")
+        if element is not None:
+            document.set_text(element, change.path)

@@ -1,0 +1,42 @@
+"""On the source: what of the guest must be copied, connected or made on the dest. Made of what the checks have found.
+
+A plan names every disk, whatever its way: before the call the guest is compared with it again, so that no disk that was
+attached meanwhile is left behind.
+"""
+
+from collections.abc import Iterator
+
+from common.facts import DiskFacts, GuestFacts
+from common.states import DiskWay
+from common.transfer import DiskTransfer, TransferPlan
+from compute_agent.checks.look import SourceLook
+from compute_agent.storage import parts
+
+
+def plan_of(look: SourceLook) -> TransferPlan:
+    """The plan for a guest that all checks let go."""
+    return TransferPlan(
+        disks=tuple(_transfer(disk) for disk in look.guest.disks), interfaces=look.guest.interfaces
+    )
+
+
+def differences(guest: GuestFacts, plan: TransferPlan) -> Iterator[str]:
+    """What has changed since the plan was made, as sentences."""
+    planned = {(disk.target, disk.type, disk.source) for disk in plan.disks}
+    found = {(disk.target, disk.type, disk.source) for disk in guest.disks}
+    for target, _, source in sorted(found - planned):
+        yield f"the guest has disk {target} ({source or 'empty'}), which was not there when it was checked"
+    for target, _, source in sorted(planned - found):
+        yield f"disk {target} ({source or 'empty'}), which was checked, is not there any more"
+
+
+def _transfer(disk: DiskFacts) -> DiskTransfer:
+    return DiskTransfer(target=disk.target, type=disk.type, source=disk.source, way=_way(disk))
+
+
+def _way(disk: DiskFacts) -> DiskWay:
+    if not disk.source:
+        return DiskWay.EMPTY
+    if parts.is_only_read(disk):
+        return DiskWay.MEDIUM
+    return DiskWay.VOLUME if disk.type == "network" else DiskWay.SHARED

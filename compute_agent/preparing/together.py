@@ -1,0 +1,105 @@
+"""All preparations of a guest beside each other: as fast as the slowest, and none of them is forgotten when one fails."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from common import concurrency
+from common.checks import Finding
+from common.errors import LimosaError, describe, describe_os_error
+from common.migration import DomainChanges
+from common.transfer import Handover
+from compute_agent.preparing.preparation import Arrival, Departure, Preparation, Prepared, Undoing
+
+# Of one wait: each preparation bounds itself, and the conductor gives up long before.
+_WAIT_SLICE_S = 24 * 3600.0
+
+T = TypeVar("T")
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What all of them have to say. `failures` are sentences of those that could not."""
+
+    changes: DomainChanges = field(default_factory=DomainChanges)
+    findings: tuple[Finding, ...] = ()
+    sentences: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
+    handover: Handover | None = None  # release: what was seen of the guest's network
+
+
+class Preparations:
+    def __init__(self, preparations: Sequence[Preparation]) -> None:
+        self._preparations = tuple(preparations)
+
+    def prepare(self, arrival: Arrival) -> Told:
+        prepared, failures = self._all(lambda preparation: preparation.prepare(arrival))
+        return Told(
+            changes=_merged(prepared),
+            findings=tuple(finding for each in prepared for finding in each.findings),
+            failures=failures,
+        )
+
+    def undo(self, undoing: Undoing) -> Told:
+        return self._told(lambda preparation: preparation.undo(undoing))
+
+    def complete(self, arrival: Arrival) -> Told:
+        return self._told(lambda preparation: preparation.complete(arrival))
+
+    def release(self, departure: Departure) -> Told:
+        released, failures = self._all(lambda preparation: preparation.release(departure))
+        return Told(
+            sentences=tuple(one for each in released for one in each.sentences),
+            failures=failures,
+            handover=next((each.handover for each in released if each.handover is not None), None),
+        )
+
+    @contextmanager
+    def accompany(self, departure: Departure) -> Iterator[None]:
+        """Enter all of them; one that breaks is logged, and leaves the call alone."""
+        with ExitStack() as entered:
+            for preparation in self._preparations:
+                try:
+                    entered.enter_context(preparation.accompany(departure))
+                except Exception:
+                    LOG.exception("%s does not accompany the migration", preparation.name)
+            yield
+
+    def _told(self, do: Callable[[Preparation], tuple[str, ...]]) -> Told:
+        sentences, failures = self._all(do)
+        return Told(sentences=tuple(one for each in sentences for one in each), failures=failures)
+
+    def _all(self, do: Callable[[Preparation], T]) -> tuple[tuple[T, ...], tuple[str, ...]]:
+        """What they returned, and a sentence for each that raised. Returns when all have ended."""
+        tasks = [(each.name, concurrency.spawn(do, each)) for each in self._preparations]
+        returned: list[T] = []
+        failures: list[str] = []
+        for name, task in tasks:
+            try:
+                returned.append(task.wait(_WAIT_SLICE_S))
+            except Exception as error:  # noqa: BLE001 (the edge of all preparations: the others must be waited for)
+                failures.append(_failure(name, error))
+        return tuple(returned), tuple(failures)
+
+
+def _failure(name: str, error: Exception) -> str:
+    if isinstance(error, LimosaError | concurrency.BlockingCallTimeout):
+        return f"{name}: {error}"
+    if isinstance(error, OSError):
+        return f"{name}: {describe_os_error(error)}"
+    LOG.error("%s broke", name, exc_info=error)
+    return f"{name}: internal error, see the agent's log: {describe(error)}"
+
+
+def _merged(prepared: Sequence[Prepared]) -> DomainChanges:
+    changes = [each.changes for each in prepared]
+    return DomainChanges(
+        graphics=tuple(one for each in changes for one in each.graphics),
+        disks=tuple(one for each in changes for one in each.disks),
+        interfaces=tuple(one for each in changes for one in each.interfaces),
+        boot_files=tuple(one for each in changes for one in each.boot_files),
+    )
