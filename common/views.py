@@ -19,6 +19,7 @@ from common.states import (
     ResourceKind,
     Role,
     ServiceStatus,
+    StorageMode,
     TaskState,
 )
 
@@ -180,6 +181,7 @@ class LiveMigrationRequest:
 
     instance: str
     dest: str | None = None
+    storage: StorageMode = StorageMode.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +261,7 @@ class CheckRequest:
     instance: str
     hosts: tuple[str, ...] = ()  # HOSTS_PER_CHECK_MAX at most
     after: str = ""
+    storage: StorageMode = StorageMode.AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

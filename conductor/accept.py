@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from common.checks import Finding, refusing
 from common.context import Context
 from common.errors import RefusedError
+from common.migration import CheckDestArguments
 from common.states import MigrationStatus, Phase
 from common.views import LiveMigrationRequest
 from conductor import claiming, live_migration
@@ -17,6 +18,7 @@ from conductor.checking import Checking, dest_arguments, refuse_bad_names
 from conductor.db import hosts, instances, sagas
 from conductor.db.engine import Database
 from conductor.db.models import Instance
+from conductor.declarations import declarations_of
 from conductor.driver import Driven, Driver, chapter
 from conductor.prechecks import GuestStatus, check_guest, check_named_dest
 from conductor.saga import Saga
@@ -53,7 +55,7 @@ class Acceptance:
 
     def _with_agents(self, request: LiveMigrationRequest, refused: RefusedError) -> RefusedError:
         """The refusal with what the agents find besides: who mends one reason should not meet the next one then."""
-        further = self._checking.more(request.instance, request.dest, refused.findings)
+        further = self._checking.more(request, refused.findings)
         found = refused.findings + further
         return RefusedError(instance=refused.fields["instance"], count=len(refusing(found)), findings=found)
 
@@ -68,7 +70,15 @@ class Acceptance:
         row = instances.find(session, request.instance)
         known = hosts.read_hosts(session)
         candidates = self._candidates(known, instances.status(session, row), request.dest)
-        saga = _new_saga(row, candidates, source=known[row.host], limits=self._limits)
+        facts = instances.facts_of(row)
+        guest = dest_arguments(
+            facts,
+            row.host,
+            known[row.host],
+            limits=self._limits,
+            declared=declarations_of(session, facts, storage=request.storage),
+        )
+        saga = _new_saga(row, candidates, guest)
         transition = live_migration.start(saga)
         # Of two requests for one instance that were checked at the same time, the second fails here, is done again
         # and refused as busy.
@@ -110,7 +120,7 @@ def _refuse(guest: GuestStatus, found: tuple[Finding, ...]) -> None:
         raise RefusedError(instance=guest.name, count=len(against), findings=found)
 
 
-def _new_saga(row: Instance, candidates: tuple[str, ...], *, source: HostStatus, limits: Limits) -> Saga:
+def _new_saga(row: Instance, candidates: tuple[str, ...], guest: CheckDestArguments) -> Saga:
     dest, *further = candidates
     return Saga(
         migration=str(uuid.uuid4()),
@@ -119,7 +129,7 @@ def _new_saga(row: Instance, candidates: tuple[str, ...], *, source: HostStatus,
         source=row.host,
         dest=dest,
         home=row.host,
-        guest=dest_arguments(instances.facts_of(row), source.name, source, limits=limits),
+        guest=guest,
         phase=Phase.CHECK_DEST,
         status=MigrationStatus.ACCEPTED,
         instance_epoch=row.epoch,

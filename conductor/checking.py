@@ -37,13 +37,15 @@ from common.migration import (
     DestinationFacts,
     Examination,
 )
-from common.states import CheckResult
-from common.views import HOSTS_PER_CHECK_MAX, CheckRequest, HostCheckView
+from common.states import CheckResult, StorageMode
+from common.transfer import Declarations
+from common.views import HOSTS_PER_CHECK_MAX, CheckRequest, HostCheckView, LiveMigrationRequest
 from conductor.abreast import End, ask_abreast
 from conductor.capacity import HostStatus, Limits
 from conductor.db import hosts, instances
 from conductor.db.engine import Database
 from conductor.db.models import NAME_MAX_CHARS
+from conductor.declarations import declarations_of
 from conductor.prechecks import check_guest, check_named_dest
 
 CONCURRENT_HOSTS_MAX = 8  # each costs the source, which they share, two or three of its 20 native threads
@@ -104,17 +106,18 @@ class Checking:
             raise InvalidRequestError(
                 reason=f"{len(request.hosts)} hosts are named; name at most {HOSTS_PER_CHECK_MAX} at a time."
             )
-        case = _page(self._case(request.instance, request.hosts), after=request.after)
+        case = _page(self._case(request.instance, request.hosts, request.storage), after=request.after)
         if not case.against and not request.after:
             alone = NO_CANDIDATE.finding(instance=case.name)
             raise RefusedError(instance=case.name, count=1, findings=(alone,))
         answers = self._ask(case).items()
         return tuple(_view(host, of_person + findings, seconds) for host, (findings, seconds) in answers)
 
-    def more(self, instance: str, dest: str | None, known: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    def more(self, request: LiveMigrationRequest, known: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """What the agents have to add to a refusal, so that all reasons are told at once."""
         try:
-            case = self._case(instance, () if dest is None else (dest,))
+            named = () if request.dest is None else (request.dest,)
+            case = self._case(request.instance, named, request.storage)
         except LimosaError:  # it has gone since
             return ()
         asked = {
@@ -125,10 +128,11 @@ class Checking:
         answers = self._ask(replace(case, against=asked)).values()
         return _added(known, (finding for findings, _ in answers for finding in findings))
 
-    def _case(self, instance: str, named: tuple[str, ...]) -> Case:
+    def _case(self, instance: str, named: tuple[str, ...], storage: StorageMode) -> Case:
         with self._database.reading() as session:
             row = instances.find(session, instance)
             guest, facts = instances.status(session, row), instances.facts_of(row)
+            declared = declarations_of(session, facts, storage=storage)
             known = hosts.read_hosts(session)
         source = known.get(guest.host)
         of_guest = check_guest(guest, source, limits=self._limits)
@@ -137,7 +141,7 @@ class Checking:
             instance=guest.uuid,
             name=guest.name,
             source=guest.host,
-            arguments=dest_arguments(facts, guest.host, source, limits=self._limits),
+            arguments=dest_arguments(facts, guest.host, source, limits=self._limits, declared=declared),
             against={
                 name: (*of_guest, *check_named_dest(guest, name, known, limits=self._limits))
                 for name in names
@@ -190,7 +194,7 @@ class Checking:
             connect_address=dest, host=dest, examined=case.arguments.disks
         )
         if case.answers(case.source, dest=dest):
-            told = CheckSourceArguments(dest_facts=facts)
+            told = CheckSourceArguments(dest_facts=facts, declared=case.arguments.declared)
             on_source = self._answer(
                 case.source,
                 _AS_SOURCE,
@@ -232,7 +236,12 @@ def _looked_at(dest: str, examination: Examination) -> Examination:
 
 
 def dest_arguments(
-    guest: GuestFacts, source: str, status: HostStatus | None, *, limits: Limits
+    guest: GuestFacts,
+    source: str,
+    status: HostStatus | None,
+    *,
+    limits: Limits,
+    declared: Declarations | None = None,
 ) -> CheckDestArguments:
     """What a dest is told of the guest and of its source."""
     return CheckDestArguments(
@@ -245,6 +254,7 @@ def dest_arguments(
         source=None if status is None else status.facts,
         source_host=source,
         ram_allocation_ratio=limits.ram_allocation_ratio,
+        declared=declared or Declarations(),
     )
 
 
