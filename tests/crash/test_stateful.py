@@ -187,6 +187,6 @@ def test_random_lives_find_a_dropped_rule_too(rule: str) -> None:
             def make_world(self) -> World:
                 return world
 
-        unshrunk = settings(LIVES, phases=[Phase.generate], max_examples=2_000, print_blob=False)
+        unshrunk = settings(LIVES, phases=[Phase.generate], max_examples=20_000, print_blob=False)
         with pytest.raises(AssertionError, match=r"I[1-8] "):
             run_state_machine_as_test(Mutant, settings=unshrunk)
