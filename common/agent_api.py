@@ -5,6 +5,7 @@ Only what belongs to no migration is called: those raise ServiceUnreachableError
 """
 
 from common.envelope import Interface
+from common.filtering import FilteringInForce
 from common.identity import Kind
 from common.migration import (
     Acknowledgement,
@@ -47,6 +48,10 @@ class AgentAPI:
         """`forget_probes` for an agent that does not answer: it reads this when it reads again."""
         self._cast(host, "forget_probes", check)
 
+    def refresh_filtering(self, host: str) -> None:
+        """Have the host ask for the rules of its guests (`ConductorAPI.filtering_of_host`): some have changed."""
+        self._cast(host, "refresh_filtering")
+
     # ---- calls
 
     def examine_destination(
@@ -68,6 +73,12 @@ class AgentAPI:
     def forget_probes(self, host: str, check: str, *, timeout_s: float) -> None:
         """Remove what `examine_destination` made under this id; an agent that is not asked does it some minutes later."""
         self._bus.client(interface(host)).call("forget_probes", check, kind=type(None), timeout_s=timeout_s)
+
+    def show_filtering(self, host: str, instance: str, *, timeout_s: float) -> FilteringInForce:
+        """What that host filters of this guest at this moment."""
+        return self._bus.client(interface(host)).call(
+            "show_filtering", instance, kind=FilteringInForce, timeout_s=timeout_s
+        )
 
     def _cast(self, host: str, method: str, *arguments: object) -> None:
         self._bus.client(interface(host)).cast(method, *arguments)

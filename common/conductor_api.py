@@ -5,6 +5,7 @@ Calls raise ServiceUnreachableError if no conductor answers, casts raise BusErro
 
 from common.envelope import Interface
 from common.facts import Heartbeat, Report
+from common.filtering import GuestFiltering
 from common.migration import Acknowledgement, Outcome, Progress
 from common.rpc import Bus
 from common.views import (
@@ -31,6 +32,7 @@ WATCH_MARGIN_S = 10.0  # for the way there and back of a call that waits at the 
 CHECK_TIMEOUT_S = 60.0  # beyond all that [conductor]examine_timeout_s permits
 CHECK_TRIES = 2  # nothing is changed by it
 GREET_TIMEOUT_S = 5.0  # an agent that stops waits for it
+FILTERING_TIMEOUT_S = 30.0  # of all guests of a host
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
 
@@ -176,3 +178,9 @@ class ConductorAPI:
     def ledger_floor(self, host: str) -> tuple[Acknowledgement, ...]:
         """The newest epoch of every instance that was ever commanded about, for an empty ledger."""
         return self._client.call("ledger_floor", host, kind=tuple[Acknowledgement, ...])
+
+    def filtering_of_host(self, host: str) -> tuple[GuestFiltering, ...]:
+        """The rules of every guest of this host that has or had any, and of those that open migrations bring there."""
+        return self._client.call(
+            "filtering_of_host", host, kind=tuple[GuestFiltering, ...], timeout_s=FILTERING_TIMEOUT_S
+        )

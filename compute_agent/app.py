@@ -86,7 +86,7 @@ class Agent:
     def _serve(self) -> None:
         host = self._settings.host
         asking = Asking(self.core.examiner, self.core.observation, host=host)
-        endpoint = AgentEndpoint(self.core.desks, self._discovery, asking, host=host)
+        endpoint = AgentEndpoint(self.core.desks, self._discovery, asking, self.core.firewall, host=host)
         interface = agent_api.interface(host)
         self._server = self._bus.serve(interface, host, endpoint, guard=ObeyConductors())
         self._server.start()

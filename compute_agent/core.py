@@ -11,6 +11,7 @@ from compute_agent.desk import Desks, DeskTools
 from compute_agent.dest import Dest
 from compute_agent.events import EventHub
 from compute_agent.examiner import Examiner
+from compute_agent.filtering import Firewall, Unfiltered
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
 from compute_agent.ledger import Ledger
@@ -52,6 +53,7 @@ class Core:
             hypervisor, network=network or HostNetwork(), probes=self.probes, settings=settings
         )
         self.hub = EventHub()
+        self.firewall: Firewall = Unfiltered()
         self.outbox = Outbox(conductor, unacknowledged=_unacknowledged(self.ledger))
         self._settings = settings
         self._conductor = conductor

@@ -9,6 +9,7 @@ import re
 from common import log
 from common.context import Context
 from common.dispatch import exposed
+from common.filtering import FilteringInForce
 from common.migration import (
     Acknowledgement,
     CheckDestArguments,
@@ -20,6 +21,7 @@ from compute_agent.asking import Asking
 from compute_agent.desk import Desks
 from compute_agent.discovery import Discovery
 from compute_agent.errors import InvalidCommandError
+from compute_agent.filtering import Firewall
 
 _FILE_NAME = re.compile(r"[0-9A-Za-z-]{1,64}")  # a migration's id becomes part of files' names
 
@@ -29,10 +31,13 @@ LOG = logging.getLogger(__name__)
 class AgentEndpoint:
     """Orders of the conductors."""
 
-    def __init__(self, desks: Desks, discovery: Discovery, asking: Asking, *, host: str) -> None:
+    def __init__(
+        self, desks: Desks, discovery: Discovery, asking: Asking, firewall: Firewall, *, host: str
+    ) -> None:
         self._desks = desks
         self._discovery = discovery
         self._asking = asking
+        self._firewall = firewall
         self._host = host
 
     @exposed
@@ -52,6 +57,16 @@ class AgentEndpoint:
     @exposed
     def request_report(self, _context: Context) -> None:
         self._discovery.request_full_report()
+
+    # ---- firewall
+
+    @exposed
+    def refresh_filtering(self, _context: Context) -> None:
+        self._firewall.refresh()
+
+    @exposed
+    def show_filtering(self, _context: Context, instance: str) -> FilteringInForce:
+        return self._firewall.show(instance)
 
     # ---- limosa check
 

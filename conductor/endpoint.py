@@ -7,6 +7,7 @@ from common.checks import NOT_PERMITTED
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import Heartbeat, Report
+from common.filtering import GuestFiltering
 from common.identity import Principal
 from common.migration import Acknowledgement, Outcome, Progress
 from common.states import Phase, Role
@@ -223,3 +224,8 @@ class ConductorEndpoint:
                 Acknowledgement(instance=instance, epoch=epoch)
                 for instance, epoch in instances.floors(session)
             )
+
+    @exposed
+    def filtering_of_host(self, _context: Context, host: str) -> tuple[GuestFiltering, ...]:  # noqa: ARG002
+        """Nobody can declare any yet."""
+        return ()

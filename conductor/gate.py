@@ -52,6 +52,7 @@ OF_HOSTS: Final[Mapping[str, Callable[[tuple[Any, ...]], str | None]]] = {
     "heartbeat": lambda arguments: arguments[0].host,
     "ledger_floor": lambda arguments: arguments[0],
     "greet": lambda arguments: arguments[0],
+    "filtering_of_host": lambda arguments: arguments[0],
     "confirm_live_migration": lambda _arguments: (
         None
     ),  # its migration says whom it concerns: the endpoint looks

@@ -13,6 +13,7 @@ from common.conductor_api import ConductorAPI
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import DiskFacts, GuestFacts, Heartbeat, HostFacts, Report
+from common.filtering import FilteringInForce, GuestFiltering
 from common.migration import (
     Acknowledgement,
     CheckDestArguments,
@@ -91,6 +92,8 @@ class FakeAgent:
         self.conductor = conductor
         self.findings: tuple[Finding, ...] = ()  # of whoever examines it
         self.asked: list[str] = []  # as which side it was examined
+        self.filterings_asked = 0  # how often it was told to ask for the rules of its guests
+        self.filtering: tuple[GuestFiltering, ...] = ()  # what it was answered last
         self.told_by_dest: list[DestinationFacts] = []
         self.probes_of: set[str] = set()
         self.on_examined: Callable[[], None] = lambda: None
@@ -147,6 +150,21 @@ class FakeAgent:
     @exposed
     def forget_probes(self, _context: Context, check: str) -> None:
         self.probes_of.discard(check)
+
+    @exposed
+    def refresh_filtering(self, _context: Context) -> None:
+        filtering = self.conductor.filtering_of_host(self.host)
+        with self._changed:
+            self.filterings_asked += 1
+            self.filtering = filtering
+            self._changed.notify_all()
+
+    @exposed
+    def show_filtering(self, _context: Context, instance: str) -> FilteringInForce:
+        for known in self.filtering:
+            if known.instance == instance:
+                return FilteringInForce(driver="nftables", revision=known.filtering.revision)
+        return FilteringInForce(driver="nftables")
 
     # ---- what a test says
 

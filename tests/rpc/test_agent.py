@@ -312,3 +312,21 @@ def test_the_next_start_asks_nobody(site):
     site.start("compute1")
 
     assert ("floor", "compute1") not in site.conductor.told
+
+
+# ---- the firewall
+
+
+def test_an_agent_shows_what_it_filters_of_a_guest(agents):
+    shown = agents.agents.show_filtering("compute1", agents.uuid, timeout_s=WAIT_S)
+
+    assert (shown.revision, shown.ports) == (None, ())
+
+
+def test_an_agent_that_is_told_of_new_rules_asks_for_them(agents):
+    asked = threading.Event()
+    agents.running["compute1"].core.firewall.refresh = asked.set
+
+    agents.agents.refresh_filtering("compute1")
+
+    assert asked.wait(WAIT_S)

@@ -1,0 +1,25 @@
+"""What the agent's endpoint and the conductors' casts want of the firewall, whatever filters."""
+
+from typing import Protocol
+
+from common.filtering import FilteringInForce
+
+
+class Firewall(Protocol):
+    """The rules of this host's guests. Who has them declared is the conductor (`ConductorAPI.filtering_of_host`)."""
+
+    def refresh(self) -> None:
+        """Ask the conductor for the rules of this host's guests soon, and apply what is newer; returns at once."""
+
+    def show(self, instance: str) -> FilteringInForce:
+        """What is in force of this guest, read where it is filtered; a guest that is unknown has nothing."""
+
+
+class Unfiltered:
+    """A host on which nothing is filtered."""
+
+    def refresh(self) -> None:
+        return
+
+    def show(self, instance: str) -> FilteringInForce:  # noqa: ARG002
+        return FilteringInForce(driver="none")
