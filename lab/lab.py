@@ -16,7 +16,7 @@ from lab.guest import lifecycle, registry
 from lab.guest.lifecycle import GuestOptions, GuestPlace
 from lab.namespaces import COMMAND_TIMEOUT_S, Namespaces
 from lab.paths import DEFAULT_PATHS, LabPaths
-from lab.prober import Probe, ProbeStream
+from lab.prober import Connection, Probe, ProbeStream
 
 PROBE_TIMEOUT_S = 10.0
 
@@ -202,9 +202,13 @@ class Lab:
         """Send a guest one of the requests of lab/guest/guestd.c, as "write vda hello"."""
         return prober.ask(self.host(network.PROBER), self._address(name), request, timeout_s=timeout_s)
 
-    def probes(self, name: str) -> ProbeStream:
+    def probes(self, name: str, *, port: int = prober.GUEST_PORT) -> ProbeStream:
         """Return a stream of probes: `with lab.probes("web") as stream: ...`, then `stream.report`."""
-        return ProbeStream(self.host(network.PROBER), self._address(name))
+        return ProbeStream(self.host(network.PROBER), self._address(name), port=port)
+
+    def connection(self, name: str, *, port: int = prober.GUEST_PORT) -> Connection:
+        """Return a TCP connection that lasts as long as its `with` block, then has a `report`."""
+        return Connection(self.host(network.PROBER), self._address(name), port=port)
 
     def _start_infrastructure(self, settings: Mapping[str, str]) -> None:
         for name in (network.CONTROLLER, *self.compute_hosts):

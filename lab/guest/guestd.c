@@ -1,18 +1,21 @@
 /*
- * What runs in the lab's guest: tells who it is, dirties memory, keeps markers on disks.
+ * What runs in the lab's guest: tells who it is, dirties memory, keeps markers on disks, echoes.
  *
- * One request and one answer a datagram, on UDP port 7000:
+ * One request and one answer a datagram, on the UDP ports 7000 and 7001:
  *   probe [TOKEN]       -> BOOT_ID COUNTER UPTIME_MS [TOKEN]    (COUNTER: probes answered since the boot)
  *   dirty MIB_S MIB     -> ok                            (rewrite MIB of memory at MIB_S a second; 0 0 stops)
  *   write DEVICE TEXT   -> ok                            (DEVICE: vda, vdb ...; synchronous, past the page cache)
  *   read DEVICE         -> TEXT
  *   poweroff            -> ok                            (and off it goes)
  * Anything that fails is answered with "error: ...".
+ *
+ * On the TCP ports 7000 and 7001 whatever comes is sent back. Two ports: a firewall may let one through and not the other.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -27,8 +30,10 @@
 #include <unistd.h>
 
 enum {
-    PORT = 7000,
+    FIRST_PORT = 7000,
+    PORTS = 2,
     MAX_DATAGRAM = 512,
+    TCP_BACKLOG = 16,
     BLOCK = 4096, /* what O_DIRECT wants, and a page */
     MARKER_FROM_END = BLOCK, /* the last block of a disk is nobody's: see lab/guest/image.py */
     DIRTY_TICK_MS = 10,
@@ -129,6 +134,58 @@ static void answer(char *request, char *reply, const char *boot_id)
     snprintf(reply, MAX_DATAGRAM, "%s", result);
 }
 
+/* A socket of this kind that is bound to the port; the guest is of no use without it. */
+static int bound_socket(int kind, int port)
+{
+    int server = socket(AF_INET, kind, 0);
+    int yes = 1;
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(server, (struct sockaddr *)&here, sizeof here) < 0)
+        _exit(1);
+    return server;
+}
+
+/* Send back what comes, until its sender has enough of it. */
+static void echo(int connection)
+{
+    char data[BLOCK];
+    ssize_t size;
+    while ((size = read(connection, data, sizeof data)) > 0)
+        if (write(connection, data, (size_t)size) != size)
+            break;
+    _exit(0);
+}
+
+/* Take connections for ever, each in a child of its own. */
+static void serve_tcp(int port)
+{
+    int server = bound_socket(SOCK_STREAM, port);
+    listen(server, TCP_BACKLOG);
+    signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+        int connection = accept(server, NULL, NULL);
+        if (connection >= 0 && fork() == 0)
+            echo(connection);
+        close(connection);
+    }
+}
+
+static void answer_datagram(int server, const char *boot_id)
+{
+    char request[MAX_DATAGRAM], reply[MAX_DATAGRAM];
+    struct sockaddr_in peer;
+    socklen_t peer_size = sizeof peer;
+    ssize_t size = recvfrom(server, request, sizeof request - 1, 0, (struct sockaddr *)&peer, &peer_size);
+    if (size < 0)
+        return;
+    request[size] = 0;
+    answer(request, reply, boot_id);
+    sendto(server, reply, strlen(reply), 0, (struct sockaddr *)&peer, peer_size);
+    if (!strcmp(request, "poweroff"))
+        reboot(RB_POWER_OFF);
+}
+
 int main(void)
 {
     uint64_t random[2];
@@ -137,23 +194,18 @@ int main(void)
         return 1;
     snprintf(boot_id, sizeof boot_id, "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
 
-    int server = socket(AF_INET, SOCK_DGRAM, 0);
-    struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(PORT)};
-    if (bind(server, (struct sockaddr *)&here, sizeof here) < 0)
-        return 1;
+    struct pollfd servers[PORTS];
+    for (int i = 0; i < PORTS; i++) {
+        if (fork() == 0)
+            serve_tcp(FIRST_PORT + i);
+        servers[i] = (struct pollfd){.fd = bound_socket(SOCK_DGRAM, FIRST_PORT + i), .events = POLLIN};
+    }
     printf("boot id %s\n", boot_id);
     fflush(stdout);
     for (;;) {
-        char request[MAX_DATAGRAM], reply[MAX_DATAGRAM];
-        struct sockaddr_in peer;
-        socklen_t peer_size = sizeof peer;
-        ssize_t size = recvfrom(server, request, sizeof request - 1, 0, (struct sockaddr *)&peer, &peer_size);
-        if (size < 0)
-            continue;
-        request[size] = 0;
-        answer(request, reply, boot_id);
-        sendto(server, reply, strlen(reply), 0, (struct sockaddr *)&peer, peer_size);
-        if (!strcmp(request, "poweroff"))
-            reboot(RB_POWER_OFF);
+        poll(servers, PORTS, -1);
+        for (int i = 0; i < PORTS; i++)
+            if (servers[i].revents & POLLIN)
+                answer_datagram(servers[i].fd, boot_id);
     }
 }
