@@ -38,3 +38,9 @@ class NetworkError(LimosaError):
     """A name, an address or a port that cannot be had; `reason` is the system's."""
 
     message = "{reason}"
+
+
+class CommandError(LimosaError):
+    """A program that could not be started, did not end in time, or failed; `reason` is the system's or its own."""
+
+    message = "{program}: {reason}"

@@ -1,16 +1,19 @@
-"""Touch files as another user, in a short-lived process of that user: the one door to subprocesses.
+"""The one door to subprocesses: files touched as another user, and programs run to their end.
 
-A thread cannot do it: setfsuid is the thread's on Linux, but eventlet's hub, the pool's threads and their reuse are not ours
-to give away to a user, and the file system's idea of supplementary groups would stay root's. The process runs Python
-without our code and without its site, since that user may not be able to read either.
+Another user's files are touched in a short-lived process of that user. A thread cannot do it: setfsuid is the thread's
+on Linux, but eventlet's hub, the pool's threads and their reuse are not ours to give away to a user, and the file system's
+idea of supplementary groups would stay root's. The process runs Python without our code and without its site, since that
+user may not be able to read either.
 """
 
+import contextlib
 import errno
 import grp
 import inspect
 import json
 import os
 import pwd
+import signal
 import subprocess
 import sys
 import time
@@ -22,12 +25,16 @@ from typing import Any
 from common import concurrency
 from common.facts import HostFacts
 from compute_agent import file_actions
-from compute_agent.errors import StorageSilentError
+from compute_agent.errors import CommandError, StorageSilentError
 
 CHILD_TIMEOUT_S = 20.0
 KILL_TIMEOUT_S = 1.0
 KILL_POLL_S = 0.01
+COMMAND_TIMEOUT_S = 30.0
+OUTPUT_MAX_CHARS = 1_000_000  # of a program; what is beyond is not looked at
 HANGING_MAX = 8  # processes that could not even be killed: storage has been hanging for long
+
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 _hanging: list[Any] = []  # Popen
 
@@ -131,6 +138,70 @@ def run_as(
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it gave no answer"
         return tuple(Done(error=f"no process of user {user} could look: {reason}") for _ in actions)
+
+
+# ---- programs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a program has ended; what it says may be cut."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def last_line(self) -> str:
+        """What it said last, which most often is why it failed."""
+        lines = (self.stderr.strip() or self.stdout.strip()).splitlines()
+        return lines[-1].strip() if lines else f"exit code {self.code}"
+
+
+def run_command(
+    argv: Sequence[str],
+    *,
+    input_text: str = "",
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = COMMAND_TIMEOUT_S,
+) -> Finished:
+    """Run a program as this process's user and wait for its end, without a shell; from our side, never a native thread.
+
+    Whatever its exit code: that is for who asked. `environment`: beside a path and the C locale. Raises CommandError
+    where it cannot be started, or does not end in time; then it is killed, with all that it has started.
+    """
+    _reap()
+    try:
+        process = _start_program(argv, environment or {})
+    except OSError as error:
+        raise CommandError(program=argv[0], reason=str(error.strerror or error)) from error
+    try:
+        out, err = concurrency.spawn(process.communicate, input_text.encode()).wait(timeout_s)
+    except concurrency.TaskTimeout as error:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        _give_up(process)
+        raise CommandError(program=argv[0], reason=f"it did not end within {timeout_s:g} s") from error
+    return Finished(code=process.returncode, stdout=_text(out), stderr=_text(err))
+
+
+def _start_program(argv: Sequence[str], environment: Mapping[str, str]) -> Any:
+    return subprocess.Popen(
+        list(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        env={**_ENVIRONMENT, **environment},
+        start_new_session=True,
+    )
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", errors="replace")[:OUTPUT_MAX_CHARS]
+
+
+# ---- within
 
 
 def _start(user: User) -> Any:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from compute_agent import subprocesses
-from compute_agent.errors import StorageSilentError
-from compute_agent.subprocesses import FileAction, User, do_here, run_as, user_of
+from compute_agent.errors import CommandError, StorageSilentError
+from compute_agent.subprocesses import FileAction, User, do_here, run_as, run_command, user_of
 from tests.fakes.agent import host_facts
 
 NOBODY = User(uid=65534, gid=65534)
@@ -164,3 +164,21 @@ def test_under_eventlet_a_process_and_the_network_are_waited_for_without_stoppin
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_program_is_given_its_input_and_heard_to_its_end():
+    finished = run_command(
+        ["sh", "-c", "cat; echo why >&2; echo $LABEL; exit 3"], input_text="in ", environment={"LABEL": "set"}
+    )
+    assert (finished.code, finished.stdout, finished.last_line) == (3, "in set\n", "why")
+
+
+def test_a_program_that_is_not_there_is_an_error_that_names_it():
+    with pytest.raises(CommandError, match="/no/such/program: No such file or directory"):
+        run_command(["/no/such/program"])
+
+
+def test_a_program_that_does_not_end_is_killed_with_what_it_started(tmp_path):
+    with pytest.raises(CommandError, match="did not end within"):
+        run_command(["sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 1000; true"], timeout_s=0.5)
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
