@@ -23,6 +23,13 @@ class DiskImage:
     virtual_bytes: int
     allocated_bytes: int  # what it takes of its storage
     sha256: str = ""  # of a base image, where it was asked for; empty: not known
+    backing: str = ""  # what it stands on, as its own header names it
+    backing_format: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)  # of its format: another one is made like it
+    identity: Mapping[str, str] = field(default_factory=dict)  # tells it from another one of its name
+    mode: int = 0o600
+    uid: int | None = None  # its owner on the source; None: not of a kind that has one
+    gid: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
