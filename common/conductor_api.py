@@ -32,7 +32,7 @@ WATCH_MARGIN_S = 10.0  # for the way there and back of a call that waits at the 
 CHECK_TIMEOUT_S = 60.0  # beyond all that [conductor]examine_timeout_s permits
 CHECK_TRIES = 2  # nothing is changed by it
 GREET_TIMEOUT_S = 5.0  # an agent that stops waits for it
-FILTERING_TIMEOUT_S = 30.0  # of all guests of a host
+FILTERING_TIMEOUT_S = 30.0  # of some guests of a host
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
 
@@ -180,7 +180,20 @@ class ConductorAPI:
         return self._client.call("ledger_floor", host, kind=tuple[Acknowledgement, ...])
 
     def filtering_of_host(self, host: str) -> tuple[GuestFiltering, ...]:
-        """The rules of every guest of this host that has or had any, and of those that open migrations bring there."""
-        return self._client.call(
-            "filtering_of_host", host, kind=tuple[GuestFiltering, ...], timeout_s=FILTERING_TIMEOUT_S
-        )
+        """The rules of every guest of this host that has or had any, and of those that open migrations bring there.
+
+        Of several answers, as many guests in each as surely fit into a message.
+        """
+        known: list[GuestFiltering] = []
+        while True:  # ends: each answer begins behind the one before, and there are only so many guests
+            after = known[-1].instance if known else ""
+            page = self._client.call(
+                "filtering_of_host",
+                host,
+                after,
+                kind=tuple[GuestFiltering, ...],
+                timeout_s=FILTERING_TIMEOUT_S,
+            )
+            known += page
+            if not page or page[-1].instance <= after:
+                return tuple(known)

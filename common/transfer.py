@@ -107,19 +107,23 @@ class ManagedNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterRule:
-    """What one direction of a port lets through. Groups have been resolved to addresses."""
+    """What one direction lets through; what answers it passes, too. Groups have been resolved to addresses."""
 
     direction: str  # ingress, egress
     family: int  # 4, 6
-    protocol: str  # tcp, udp, icmp, any, or a number
-    port_min: int | None = None  # for icmp: its type
+    protocol: str  # tcp, udp, icmp (of family 6: icmpv6), any, or a number
+    port_min: int | None = None  # for icmp: its type; of tcp and udp both are given, or none
     port_max: int | None = None  # for icmp: its code
-    remotes: tuple[str, ...] = ()  # CIDRs; empty: anybody
+    remotes: tuple[str, ...] = ()  # CIDRs that do not overlap; empty: anybody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortRules:
-    """What one interface of a guest may send and receive. Only interfaces that were given a group have any."""
+    """What one interface of a guest may send and receive. Only interfaces that were given a group have any.
+
+    What no rule lets through is dropped, in both directions: that a guest may send to all is a rule, too, which each new
+    group begins with. No rules at all: nothing passes but what an interface needs to live (ARP, ND, DHCP).
+    """
 
     mac: str
     groups: tuple[str, ...]
@@ -131,10 +135,10 @@ class PortRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filtering:
-    """The rules of one guest. A host keeps the highest revision that it was told."""
+    """The rules of one guest. A host keeps the highest revision that it was told, and of equal ones the last."""
 
-    revision: int = 0
-    ports: tuple[PortRules, ...] = ()
+    revision: int = 0  # 0: nothing was ever declared of this guest
+    ports: tuple[PortRules, ...] = ()  # none: the guest is not filtered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

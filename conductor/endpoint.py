@@ -226,6 +226,6 @@ class ConductorEndpoint:
             )
 
     @exposed
-    def filtering_of_host(self, _context: Context, host: str) -> tuple[GuestFiltering, ...]:  # noqa: ARG002
+    def filtering_of_host(self, _context: Context, host: str, after: str) -> tuple[GuestFiltering, ...]:  # noqa: ARG002
         """Nobody can declare any yet."""
         return ()
