@@ -13,13 +13,14 @@ import logging
 import os
 import queue
 import socket
+import sys
 import threading
 import time
 import types
 import warnings
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from common import resolver
@@ -29,6 +30,7 @@ from common.backend import configured_backend as configured_backend
 BLOCKING_THREADS = 20
 BLOCKING_WAITING_MAX = 1_000  # calls without a thread: then libvirt has been hanging for long
 MAILBOX_MAX_ITEMS = 10_000
+_NATIVE_NAMES = ("os", "queue", "select", "socket", "threading", "time")  # what eventlet patches in place
 
 LOG = logging.getLogger(__name__)
 
@@ -197,6 +199,23 @@ def native_rlock() -> threading.RLock:
     """A lock between native threads and the rest. Hold it for microseconds and never while anything may yield."""
     lock: threading.RLock = _native("threading").RLock()
     return lock
+
+
+@contextmanager
+def native_modules() -> Iterator[None]:
+    """A library that is first imported in this block works with sockets, locks and clocks as they are without eventlet.
+
+    For one whose every call is made in a native thread: its locks would break there when two threads contend for one.
+    """
+    if _patched is None:
+        yield
+        return
+    ours = {name: sys.modules[name] for name in _NATIVE_NAMES}
+    sys.modules.update({name: _patched.patcher.original(name) for name in _NATIVE_NAMES})
+    try:
+        yield
+    finally:
+        sys.modules.update(ours)
 
 
 class NativeThread:

@@ -15,6 +15,7 @@ from compute_agent.filtering import Firewall, Unfiltered
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
 from compute_agent.ledger import Ledger
+from compute_agent.links import HostLinks, Links
 from compute_agent.live_migration import LiveMigration
 from compute_agent.liveness import Liveness
 from compute_agent.network import HostNetwork, Network
@@ -42,11 +43,13 @@ class Core:
         *,
         liveness: Liveness | None = None,
         network: Network | None = None,
+        links: Links | None = None,
     ) -> None:
         self.ledger = Ledger.open(settings.state_path)
         self.records = DefinitionRecords(settings.state_path / LEDGER_DIRECTORY)
         self.permits = Permits(settings.state_path)
         self.arrivals = Arrivals(settings.state_path)
+        self.links = links or HostLinks()
         self._preparations = Preparations(_preparations())
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(

@@ -44,3 +44,9 @@ class CommandError(LimosaError):
     """A program that could not be started, did not end in time, or failed; `reason` is the system's or its own."""
 
     message = "{program}: {reason}"
+
+
+class LinkError(LimosaError):
+    """A network link that cannot be looked at, or changed; `reason` is the kernel's."""
+
+    message = "{reason}"

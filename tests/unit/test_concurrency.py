@@ -246,6 +246,30 @@ def test_a_name_is_looked_up_in_green_and_in_native_threads(run):
     """)
 
 
+def test_a_library_that_is_imported_so_has_the_standard_library_as_it_is_without_eventlet(run):
+    run("""
+        import sys
+        import common.concurrency as concurrency
+
+        ours = threading.Lock
+        with concurrency.native_modules():
+            import threading as within
+            native = within.Lock()
+        assert type(native).__name__ == "lock"  # the interpreter's own
+        assert sys.modules["threading"] is threading and threading.Lock is ours
+    """)
+
+
+def test_links_are_looked_at_from_many_threads_at_once(run):
+    run("""
+        from compute_agent.links import HostLinks
+
+        links = HostLinks()
+        tasks = [spawn(links.find, "lo") for _ in range(40)]
+        assert {task.wait(10).mtu for task in tasks} == {65536}
+    """)
+
+
 def test_only_concurrency_imports_eventlet():
     importers = [
         str(path.relative_to(ROOT))
