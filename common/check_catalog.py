@@ -6,10 +6,17 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Final
 
-from common import checks, guest_checks, host_checks, obstacle_checks, pair_checks
+from common import checks, device_checks, guest_checks, host_checks, obstacle_checks, pair_checks
 from common.checks import Check, Severity
 
-MODULES: Final[tuple[ModuleType, ...]] = (checks, host_checks, guest_checks, pair_checks, obstacle_checks)
+MODULES: Final[tuple[ModuleType, ...]] = (
+    checks,
+    host_checks,
+    guest_checks,
+    pair_checks,
+    obstacle_checks,
+    device_checks,
+)
 """Where checks are declared, in the order of the page."""
 
 _INTRODUCTION = """\
@@ -27,9 +34,11 @@ with `check_timed_out`. Where none is named, the first 1,000 are asked, by name.
 
 A disk's storage is shown to be shared by a file that the dest writes beside the disk and the source reads back, and the
 storage of each image below it (the base of an overlay) likewise. The agent writes and reads it; where it may not, because a
-server maps root to nobody, QEMU's user does. Whether QEMU's user may open the disk itself is a check of its own,
-`disk_not_accessible`. Nothing of this is left behind. Media and read-only disks need not be shared: the dest must have a
-file of that name that can be opened, and not even that where `startupPolicy` lets the drive be empty.
+server maps root to nobody, QEMU's user does. A block device is shown to be shared by the names that its storage gives it (a
+WWN, an iSCSI target's name and the unit, a volume's uuid on devices so named), a loop device by a probe beside its file,
+never by a path; one that may be the same or not is refused. Whether QEMU's user may open the disk itself is a check of its
+own, `disk_not_accessible`. Nothing of this is left behind. Media and read-only disks need not be shared: the dest must have
+a file of that name that can be opened, and not even that where `startupPolicy` lets the drive be empty.
 
 Users and groups are compared between the source and the dest only. The conductor's host plays no part: a conductor opens no
 disk and no file of a guest, all that it does with them is to send their names to the agents.

@@ -145,13 +145,13 @@ DOMAIN_EXISTS = Check(
 STORAGE_NOT_SHARED = Check(
     code="storage_not_shared",
     sentence="Disk {disk} ({path}) is not on storage that {host} shares: {reason}.",
-    hint="Mount the same storage at {directory} on both hosts.",
+    hint="Mount the same storage at {directory} on both hosts, or attach the same device to both.",
     meaning="What the dest writes beside the disk is not read back on the source: the guest would find other data, or none.",
 )
 DISK_NOT_PROVABLE = Check(
     code="disk_not_provable",
-    sentence="Disk {disk} is of type {type}: whether both hosts see the same cannot be shown yet.",
-    hint="Only file disks can be proven shared by this version.",
+    sentence="Disk {disk} is of type {type}: whether both hosts see the same cannot be shown.",
+    hint="It can of files, block devices and volumes of storage pools; disks on a server are the same from everywhere.",
     meaning="There is no way yet to show that both hosts see the same data behind this kind of disk.",
 )
 TUNNELLED_BLOCK = Check(

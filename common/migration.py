@@ -7,6 +7,7 @@ outcome's facts likewise. Domain XML is never among them.
 from dataclasses import dataclass, field
 
 from common.checks import Finding
+from common.devices import DeviceIdentity
 from common.facts import GuestFacts, HostFacts
 from common.states import DestSeen, Result, SourceSeen, Verb
 from common.transfer import (
@@ -26,15 +27,21 @@ DiskAddress = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskProbe:
-    """A file that the dest wrote beside a disk, for the source to read back: equal content proves shared storage."""
+    """A file that the dest wrote beside a disk, for the source to read back: equal content proves shared storage.
+
+    Of a block device its identity, and a file beside the file that a loop device stands on.
+    """
 
     disk: str  # target device
     path: str  # of the disk
-    probe_path: str
+    probe_path: str  # empty: nothing was written
     token: str
     real_name: str = (
         ""  # of the disk's file, where its path leads there by a link; empty: the dest is of an older version
     )
+    type: str = "file"  # of the disk
+    device: DeviceIdentity | None = None  # as the dest sees it
+    part: str = ""  # of its file, where it is a loop device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

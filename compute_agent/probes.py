@@ -90,7 +90,7 @@ class Probes:
             raise
         finally:
             self._leave(migration)
-        gone = {probe for probe, _ in failed}
+        gone = [probe for probe, _ in failed]
         against = tuple(
             finding
             for probe, reason in failed
@@ -155,7 +155,9 @@ class Probes:
                 planned.append((disk, examined.probe))
         if not planned or attempt.is_given_up:
             return _Made(findings=tuple(findings))
-        durable.write(attempt.record, json.dumps([probe.probe_path for _, probe in planned]))
+        paths = [probe.probe_path for _, probe in planned if probe.probe_path]
+        if paths:
+            durable.write(attempt.record, json.dumps(paths))
         written: list[DiskProbe] = []
         denied: list[DiskProbe] = []
         for disk, probe in planned:
@@ -169,7 +171,8 @@ class Probes:
             findings += against
             if not against:
                 written.append(probe)
-        _keep(attempt.record, [probe.probe_path for probe in written])
+        if paths:
+            _keep(attempt.record, [probe.probe_path for probe in written])
         return _Made(probes=tuple(written), findings=tuple(findings), denied=tuple(denied))
 
     # ---- as QEMU's user
@@ -230,12 +233,11 @@ def _compare(
     probes: tuple[DiskProbe, ...], dest: str
 ) -> tuple[tuple[Finding, ...], tuple[tuple[DiskProbe, str], ...]]:
     """What differs, and what could not be read for want of permission, with its path here."""
-    file_storage = storage.driver_for("file")  # the only one with probes so far
     findings: list[Finding] = []
     denied: list[tuple[DiskProbe, str]] = []
     for probe in probes:
         try:
-            findings += file_storage.compare(probe, dest=dest)
+            findings += storage.driver_for(probe.type).compare(probe, dest=dest)
         except PermissionError:
             denied.append((probe, file.seen_from_source(probe)))
     return tuple(findings), tuple(denied)

@@ -6,14 +6,15 @@ A new kind is a new file and a line in DRIVERS.
 from collections.abc import Mapping
 from typing import Final
 
-from compute_agent.storage.block import UnprovableStorage
+from compute_agent.storage.block import BlockStorage
 from compute_agent.storage.driver import StorageDriver
 from compute_agent.storage.file import FileStorage
 from compute_agent.storage.network import NetworkStorage
+from compute_agent.storage.unprovable import UnprovableStorage
 
 DRIVERS: Final[Mapping[str, StorageDriver]] = {
     "file": FileStorage(),
-    "block": UnprovableStorage(),
+    "block": BlockStorage(),
     "network": NetworkStorage(),
 }
 

@@ -8,6 +8,7 @@ of NFS may remember for a while that a name does not exist.
 import os
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from common.checks import STORAGE_NOT_SHARED, Finding
@@ -36,16 +37,20 @@ class FileStorage:
         )
         if reason:
             return Examined(findings=(_finding(disk.target, disk.path, host, reason),))
-        real = _real(disk.path)
-        name = f"{PROBE_PREFIX}{probe_id}-{_plain(disk.target)}"
-        probe = DiskProbe(
-            disk=disk.target,
-            path=disk.path,
+        probe = DiskProbe(disk=disk.target, path=disk.path, probe_path="", token="")
+        return Examined(probe=self.probe(probe, file=disk.path, probe_id=probe_id))
+
+    def probe(self, of: DiskProbe, *, file: str, probe_id: str, part: str = "") -> DiskProbe:
+        """The same with what is to be written beside this file."""
+        real = _real(file)
+        name = f"{PROBE_PREFIX}{probe_id}-{_plain(of.disk)}"
+        return replace(
+            of,
             probe_path=str(real.parent / name),
             token=secrets.token_hex(_TOKEN_BYTES),
             real_name=real.name,
+            part=part,
         )
-        return Examined(probe=probe)
 
     def write(self, probe: DiskProbe, *, host: str) -> tuple[Finding, ...]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
@@ -64,8 +69,7 @@ class FileStorage:
             reason = f"it leads to {probe.real_name} on {dest} and to {real.name} on the source"
             return (_finding(probe.disk, probe.path, dest, reason),)
         try:
-            with os.fdopen(os.open(seen_from_source(probe), os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-                token = file.read(_READ_MAX_BYTES)
+            token = _read(seen_from_source(probe))
         except FileNotFoundError:
             reason = f"what {dest} writes there does not appear on the source"
         except PermissionError:
@@ -84,6 +88,19 @@ class FileStorage:
         else:
             reason = f"the guest was given it after {dest} was asked"
         return (_finding(disk.target, disk.path, dest, reason),)
+
+
+def read_beside(probe: DiskProbe, *, path: str) -> bytes:
+    """On the source: what is in the probe beside this file; nothing if there is none. Raises OSError."""
+    try:
+        return _read(seen_from_source(replace(probe, path=path)))
+    except FileNotFoundError:
+        return b""
+
+
+def _read(path: str) -> bytes:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        return file.read(_READ_MAX_BYTES)
 
 
 def seen_from_source(probe: DiskProbe) -> str:

@@ -132,7 +132,7 @@ def test_all_reasons_are_found_at_once_and_no_probe_is_left(hosts, image):
         hosts,
         ("vda", "file", str(image), "disk"),
         ("vdb", "file", str(image.with_name("missing.raw")), "disk"),
-        ("vdc", "block", "/dev/vg0/web1", "disk"),
+        ("vdc", "vhostuser", "/run/web1.sock", "disk"),
         memory_mib=1_000_000,
     )
 

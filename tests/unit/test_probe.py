@@ -93,7 +93,7 @@ def test_everything_that_speaks_against_the_disks_is_found_at_once(probes, image
     assert [(finding.evidence["disk"], finding.code) for finding in against] == [
         ("vda", STORAGE_NOT_SHARED.code),
         ("vdb", STORAGE_NOT_SHARED.code),
-        ("vdc", DISK_NOT_PROVABLE.code),
+        ("vdc", STORAGE_NOT_SHARED.code),
         ("vdd", DISK_NOT_PROVABLE.code),
         ("vde", STORAGE_NOT_SHARED.code),
     ]
