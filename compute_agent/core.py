@@ -1,11 +1,14 @@
 """The agent without its bus: ledger, desks and verbs of one host, wired together."""
 
+from functools import partial
 from pathlib import Path
 
 from common.conductor_api import ConductorAPI
 from common.migration import Outcome
 from common.states import Verb
 from compute_agent.calls import Calls
+from compute_agent.checksums import Checksums
+from compute_agent.copying import Copying, is_used_here
 from compute_agent.definition_records import DefinitionRecords
 from compute_agent.desk import Desks, DeskTools
 from compute_agent.dest import Dest
@@ -50,6 +53,13 @@ class Core:
         self.permits = Permits(settings.state_path)
         self.arrivals = Arrivals(settings.state_path)
         self.links = links or HostLinks()
+        self.checksums = Checksums()
+        self.copying = Copying(
+            hypervisor,
+            arrivals=self.arrivals,
+            checksums=self.checksums,
+            is_used=partial(is_used_here, hypervisor),
+        )
         self._preparations = Preparations(_preparations())
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(

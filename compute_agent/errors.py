@@ -50,3 +50,23 @@ class LinkError(LimosaError):
     """A network link that cannot be looked at, or changed; `reason` is the kernel's."""
 
     message = "{reason}"
+
+
+class WorkStoppedError(LimosaError):
+    message = "A newer command was accepted, so this was stopped: {what}"
+
+
+class CopyError(LimosaError):
+    """A file of the source could not be copied to this host. Nothing of it is left here."""
+
+    message = "{path} could not be copied: {reason}"
+
+
+class OriginalGoneError(CopyError):
+    message = "The source has no {path} (any more)."
+
+
+class PlaceTakenError(CopyError):
+    """This host has another file of that name: it is somebody's, and stays."""
+
+    message = "There is another file at {path} already, with another content."

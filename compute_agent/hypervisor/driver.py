@@ -13,6 +13,7 @@ from typing import Protocol
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
+from compute_agent.hypervisor.reading import RemoteFiles
 
 
 class DomainState(StrEnum):
@@ -190,7 +191,7 @@ class MigrationCall(Protocol):
         """Close the connection without calling; nothing happens after `issue`."""
 
 
-class Hypervisor(Protocol):
+class Hypervisor(RemoteFiles, Protocol):
     """One host's hypervisor."""
 
     def start(self) -> None:

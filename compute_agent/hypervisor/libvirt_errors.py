@@ -51,3 +51,9 @@ class HypervisorOperationError(HypervisorError):
         self.code = code
         self.domain = domain
         self.text = text
+
+
+class RemoteFileGoneError(HypervisorError):
+    """That host's libvirtd finds no such file, or may not read it."""
+
+    message = "libvirt at {uri} finds no file {path}."

@@ -35,6 +35,7 @@ from compute_agent.hypervisor.libvirt_errors import (
 )
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 from compute_agent.hypervisor.migration_call import LibvirtMigrationCall
+from compute_agent.hypervisor.remote_files import LibvirtRemoteFiles
 from compute_agent.hypervisor.xml_text import XmlText
 
 # Some ms a guest; and for the first look at its capabilities libvirt starts each QEMU binary, which may take seconds.
@@ -48,10 +49,11 @@ OBSERVE_PAUSE_S = 0.1
 T = TypeVar("T")
 
 
-class LibvirtHypervisor:
+class LibvirtHypervisor(LibvirtRemoteFiles):
     """See `driver.Hypervisor`."""
 
     def __init__(self, uri: str, *, timeout_s: float, files: HostFiles) -> None:
+        super().__init__(timeout_s=timeout_s)
         self._uri = uri
         self._timeout_s = timeout_s
         self._files = files

@@ -55,6 +55,11 @@ class ArrivalRecord:
         """What this preparation has written, oldest first."""
         return tuple(item for item in self._page.items if item.part == part)
 
+    @property
+    def all_items(self) -> tuple[Item, ...]:
+        """Of every preparation."""
+        return self._page.items
+
     def write(self, item: Item) -> None:
         """Add it, or replace the one of the same part, kind and name."""
         with self._lock:

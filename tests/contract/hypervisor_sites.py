@@ -35,6 +35,7 @@ FLAGS = (
 )
 CALL_TIMEOUT_S = 2.0
 WAIT_TIMEOUT_S = 20.0
+_BLOCK_BYTES = 4096
 SLOW_MIB_S = 12  # the lab's guest then moves for about 6 s
 
 
@@ -43,6 +44,7 @@ class Site(Protocol):
 
     slow_bandwidth_mib_s: int
     dest_uri: str  # where the source's side finds the dest's libvirtd
+    source_uri: str  # and the dest's side the source's
 
     @property
     def source(self) -> Hypervisor: ...
@@ -55,6 +57,12 @@ class Site(Protocol):
 
     def add_guest(self, xml: str, *, is_persistent: bool = True, is_running: bool = True) -> str:
         """On the source; returns the uuid."""
+
+    def add_file(self, path: str, content: bytes) -> None:
+        """On the source, below /srv/local; it is gone after `close`."""
+
+    def remove_file(self, path: str) -> None:
+        """On the source."""
 
     def add_slow_guest(self) -> str:
         """One whose migration with the slow bandwidth goes on for seconds, until `let_go`."""
@@ -87,6 +95,7 @@ class FakeSite:
 
     slow_bandwidth_mib_s = SLOW_MIB_S
     dest_uri = f"qemu+tcp://{DEST}/system"
+    source_uri = f"qemu+tcp://{SOURCE}/system"
 
     def __init__(self) -> None:
         self.world = FakeWorld(SOURCE, DEST)
@@ -97,6 +106,12 @@ class FakeSite:
 
     def add_guest(self, xml: str, *, is_persistent: bool = True, is_running: bool = True) -> str:
         return self.source.add_guest(xml, is_persistent=is_persistent, is_running=is_running).uuid
+
+    def add_file(self, path: str, content: bytes) -> None:
+        self.source.files[path] = content
+
+    def remove_file(self, path: str) -> None:
+        del self.source.files[path]
 
     def add_slow_guest(self) -> str:
         uuid = self.add_guest(guest_xml("slow"))
@@ -141,7 +156,9 @@ class LabSite:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
+        self._files: list[Path] = []
         self.dest_uri = self._uri(DEST)  # this process is in no host's network
+        self.source_uri = self._uri(SOURCE)
         self.source: LibvirtHypervisor = self._connect(SOURCE)
         self.dest: LibvirtHypervisor = self._connect(DEST)
 
@@ -164,6 +181,22 @@ class LabSite:
         if is_persistent and is_running:
             self.lab.virsh(SOURCE, "start", name)
         return self.lab.virsh(SOURCE, "domuuid", name)
+
+    def add_file(self, path: str, content: bytes) -> None:
+        """As it is with its holes: what is zero is not written."""
+        file = self._file(path)
+        self._files.append(file)
+        with file.open("wb") as opened:
+            for start in range(0, len(content), _BLOCK_BYTES):
+                piece = content[start : start + _BLOCK_BYTES]
+                opened.write(piece) if any(piece) else opened.seek(len(piece), os.SEEK_CUR)
+            opened.truncate(len(content))
+
+    def remove_file(self, path: str) -> None:
+        self._file(path).unlink(missing_ok=True)
+
+    def _file(self, path: str) -> Path:
+        return self.lab.paths.host(SOURCE) / path.removeprefix("/")
 
     def add_slow_guest(self) -> str:
         self.lab.guest_create("slow", SOURCE)
@@ -199,6 +232,8 @@ class LabSite:
         os.kill(self._qemu(uuid), signal.SIGCONT)
 
     def close(self) -> None:
+        for file in self._files:
+            file.unlink(missing_ok=True)
         self.source.stop()
         self.dest.stop()
         for place in self.lab.guest_places():

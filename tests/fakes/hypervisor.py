@@ -38,6 +38,7 @@ from compute_agent.hypervisor.looks import Obstacles
 from compute_agent.hypervisor.xml_text import XmlText
 from tests.fakes.domain import HOST_FACTS, FakeDomain
 from tests.fakes.network import FakeNetwork
+from tests.fakes.remote_files import FakeRemoteFiles
 from tests.fakes.suitability import FakeSuitability
 from tests.fakes.transfer import STATISTICS, End, Transfer, operation_error
 
@@ -84,11 +85,12 @@ class FakeMigrationCall:
         self.is_over = True
 
 
-class FakeHypervisor(FakeSuitability):
+class FakeHypervisor(FakeSuitability, FakeRemoteFiles):
     """One host. `calls` are the migrations that were issued here; `has_permit` stands for the host's hook."""
 
     def __init__(self, world: FakeWorld, name: str) -> None:
-        super().__init__(self.require_up)
+        FakeSuitability.__init__(self, self.require_up)
+        FakeRemoteFiles.__init__(self, world.by_uri)
         self.world = world
         self.name = name
         self.domains: dict[str, FakeDomain] = {}
