@@ -27,7 +27,7 @@ class HostShow(ShowCommand):
         "name", "status", "disabled_reason", "state", "last_seen_s", "hypervisor_age_s", "agent_version",
         "hypervisor_type", "hypervisor_version", "libvirt_version", "cpu_model", "cpu_arch", "vcpus_total",
         "vcpus_used", "memory_total_mib", "memory_used_mib", "memory_claimed_mib", "memory_free_mib",
-        "disk_total_gib", "disk_free_gib", "instances", "guests",
+        "disk_total_gib", "disk_free_gib", "disk_claimed_gib", "instances", "guests",
     )  # fmt: skip
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

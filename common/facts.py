@@ -88,6 +88,7 @@ class HostFacts:
     )
     disk_total_gib: int = 0  # of the file system of [agent]instances_path; 0: not known
     disk_free_gib: int = 0
+    instances_path: str = ""  # [agent]instances_path; empty: the agent is of an older version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

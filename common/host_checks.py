@@ -16,9 +16,11 @@ VCPUS_SHORT = Check(
 )
 DISK_SHORT = Check(
     code="disk_short",
-    sentence="{instance} would copy {needed_gib} GiB of disks; {host} has {free_gib} GiB free for guests.",
-    hint="Choose another host or free space there (total {total_gib} GiB, ratio {ratio}, reserved {reserved_mib} MiB).",
-    meaning="Disks that would be copied do not fit; what lies on shared storage needs no space and is not counted.",
+    sentence="{instance} would copy {needed_mib} MiB of disks; {host} has {free_mib} MiB free for guests.",
+    hint="Choose another host or free space there (total {total_mib} MiB, ratio {ratio}, reserved {reserved_mib} MiB, "
+    "claimed by other migrations {claimed_mib} MiB).",
+    meaning="Disks that would be copied to [agent]instances_path do not fit there beside those that other migrations copy; "
+    "what lies on shared storage needs no space and is not counted.",
 )
 HYPERVISOR_TYPE_DIFFERS = Check(
     code="hypervisor_type_differs",

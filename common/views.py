@@ -81,7 +81,8 @@ class HostView:
     memory_claimed_mib: int  # beyond that: what open migrations hold for guests that are to come
     memory_free_mib: int | None  # for guests: total * ratio - reserved - used - claimed
     disk_total_gib: int | None  # where the host keeps the disks of its guests
-    disk_free_gib: int | None
+    disk_free_gib: int | None  # as its file system has it: claims are not taken off
+    disk_claimed_gib: int = 0  # what open migrations hold for disks that are copied there, rounded up
     instances: int
     guests: tuple[str, ...]  # names
 
@@ -98,7 +99,9 @@ class ResourceView:
     migration: str | None  # the open one that holds this room
     cpu: int | None
     memory_mib: int | None
-    disk_gib: int | None  # of the sums: what the host's file system says; used_max and guests: virtual sizes
+    disk_gib: (
+        int | None
+    )  # of the sums: what the host's file system says, and claims; used_max, guests: virtual sizes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,14 @@
 """What a host could still take, from what its agent last told; pure."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from common.facts import HostFacts
 from common.states import VersionRule
+from common.transfer import DiskImage, TransferPlan
 
 MIB_PER_GIB = 1024
+_MIB_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,7 @@ class HostStatus:
     disabled_reason: str | None = None  # of an administrator; None: enabled
     version: str = ""  # its agent's
     used_vcpus: int = 0  # likewise
+    claimed_disk_mib: int = 0  # by open migrations, for disks that are copied there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +61,28 @@ def free_vcpus(host: HostStatus, limits: Limits) -> int | None:
     return total - host.used_vcpus
 
 
-def free_disk_gib(host: HostStatus, limits: Limits) -> int | None:
+def free_disk_mib(host: HostStatus, limits: Limits) -> int | None:
     """Disk space for what would be copied there; None where the host does not tell.
 
-    What is taken stands in the file system's own figures: guests and everything else. The ratio stretches the whole.
+    What is taken stands in the file system's own figures: guests and everything else. The ratio stretches the whole. What
+    others are copying there counts in full until it is there, and perhaps twice for a moment: rather too little.
     """
     facts = host.facts
     if facts is None or not facts.disk_total_gib:
         return None
     stretch_gib = facts.disk_total_gib * (limits.disk_allocation_ratio - 1.0)
-    return int(facts.disk_free_gib + stretch_gib - limits.reserved_disk_mib / MIB_PER_GIB)
+    total_mib = int((facts.disk_free_gib + stretch_gib) * MIB_PER_GIB)
+    return total_mib - limits.reserved_disk_mib - host.claimed_disk_mib
+
+
+def copied_mib(plan: TransferPlan, dest: HostStatus) -> int:
+    """What of the guest's disks would take of the space that the dest tells of: files below its instances_path."""
+    directory = dest.facts.instances_path if dest.facts is not None else ""
+    images = [disk.images[0] for disk in plan.copied if disk.images]
+    sizes = [image.virtual_bytes for image in images if _is_below(image, directory)]
+    return -(-sum(sizes) // _MIB_BYTES)
+
+
+def _is_below(image: DiskImage, directory: str) -> bool:
+    """Other directories, volume groups and pools the dest's agent itself looks at."""
+    return image.type == "file" and (not directory or PurePosixPath(image.path).is_relative_to(directory))

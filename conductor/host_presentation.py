@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from common.facts import HostFacts
 from common.states import HostState, ResourceKind, ServiceStatus
 from common.views import HostView, ResourceView
-from conductor.capacity import HostStatus, Limits, free_mib, is_up
+from conductor.capacity import MIB_PER_GIB, HostStatus, Limits, free_mib, is_up
 from conductor.db.shares import Share
 from conductor.presentation import version
 
@@ -35,6 +35,7 @@ def host_view(host: HostStatus, shares: Sequence[Share], *, limits: Limits) -> H
         memory_free_mib=free_mib(host, limits),
         disk_total_gib=None if facts is None else _known(facts.disk_total_gib, facts),
         disk_free_gib=None if facts is None else _known(facts.disk_free_gib, facts),
+        disk_claimed_gib=_gib(share.claimed_disk_mib for share in shares),
         instances=len(guests),
         guests=tuple(share.name for share in guests),
     )
@@ -46,10 +47,12 @@ def resource_views(
     """Three sums, named as Nova names them, and a row a guest. Claims count as taken, and are shown.
 
     `disks_gib` are the virtual sizes of each guest's disks: what they may come to take. What they take now, only the
-    host's file system knows.
+    host's file system knows; of a claim, what it holds for disks that are copied is shown.
     """
     facts = host.facts
     taken = [share for share in shares if share.is_taken]
+    disks = {share.instance: _disk_gib(share, disks_gib) for share in shares}
+    claimed_gib = _gib(share.claimed_disk_mib for share in shares)
     return (
         _sum(
             host.name,
@@ -63,16 +66,18 @@ def resource_views(
             ResourceKind.USED_NOW,
             cpu=_vcpus(taken),
             memory_mib=_memory_mib(taken),
-            disk_gib=None if facts is None else _known(facts.disk_total_gib - facts.disk_free_gib, facts),
+            disk_gib=None
+            if facts is None
+            else _known(facts.disk_total_gib - facts.disk_free_gib + claimed_gib, facts),
         ),
         _sum(
             host.name,
             ResourceKind.USED_MAX,
             cpu=_vcpus(shares),
             memory_mib=_memory_mib(shares),
-            disk_gib=sum(disks_gib.get(share.instance, 0) for share in shares),
+            disk_gib=sum(disk_gib or 0 for disk_gib in disks.values()),
         ),
-        *(_row(host.name, share, disks_gib.get(share.instance)) for share in shares),
+        *(_row(host.name, share, disks[share.instance]) for share in shares),
     )
 
 
@@ -109,6 +114,16 @@ def _row(host: str, share: Share, disk_gib: int | None) -> ResourceView:
 def _known(disk_gib: int, facts: HostFacts) -> int | None:
     """None where the agent could not look at its file system: its zeros say nothing then."""
     return disk_gib if facts.disk_total_gib else None
+
+
+def _disk_gib(share: Share, disks_gib: Mapping[str, int]) -> int | None:
+    """None: not known. Of a guest that is to come, only what is copied."""
+    return _gib((share.claimed_disk_mib,)) if share.is_claim_only else disks_gib.get(share.instance)
+
+
+def _gib(sizes_mib: Iterable[int]) -> int:
+    """Rounded up: what is shown never promises room that is taken."""
+    return -(-sum(sizes_mib) // MIB_PER_GIB)
 
 
 def _vcpus(shares: Iterable[Share]) -> int:

@@ -295,7 +295,14 @@ def next_candidate(saga: Saga, *story: str) -> Transition:
 
 def _unfit(saga: Saga, event: CandidateUnfit) -> Transition:
     found = replace(saga, findings=saga.findings + event.findings)
-    return next_candidate(found, f"{saga.dest} cannot be claimed: {_sentences(event.findings)}")
+    story = f"{saga.dest} cannot be claimed: {_sentences(event.findings)}"
+    if saga.phase is Phase.PRE:  # not commanded yet: that transition is not committed. The dest has its probe
+        return issue(
+            replace(found, is_prepared=False, plan=None, status=MigrationStatus.ACCEPTED),
+            Phase.ROLLBACK,
+            story,
+        )
+    return next_candidate(found, story)
 
 
 def _abort(saga: Saga) -> Transition:

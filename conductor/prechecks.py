@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from common import checks, host_checks
 from common.checks import Finding
 from common.states import PowerState
-from conductor.capacity import HostStatus, Limits, free_disk_gib, free_mib, free_vcpus, is_up
+from conductor.capacity import (
+    MIB_PER_GIB,
+    HostStatus,
+    Limits,
+    free_disk_mib,
+    free_mib,
+    free_vcpus,
+    is_up,
+)
 from conductor.versions import fits, version
 
 MIGRATES_LIVE = (PowerState.RUNNING, PowerState.PAUSED)
@@ -26,9 +34,7 @@ class GuestStatus:
     power_state: PowerState
     memory_mib: int
     vcpus: int = 0
-    copied_gib: int = (
-        0  # disks that the dest would need room for; none, as all that moves is on shared storage
-    )
+    copied_mib: int = 0  # disks that the dest would need room for; none before the source has made its plan
     migration: str | None = None  # the open one
     conflict: tuple[str, ...] = ()  # the hosts that report it, if there are several
 
@@ -66,7 +72,7 @@ def check_dest(
         *_check_hypervisors(source, dest, limits),
         *check_memory(guest.name, guest.memory_mib, dest, limits=limits),
         *_check_vcpus(guest, dest, limits),
-        *_check_disk(guest, dest, limits),
+        *check_disk(guest, dest, limits=limits),
     )
 
 
@@ -102,6 +108,25 @@ def check_memory(guest: str, needed_mib: int, dest: HostStatus, *, limits: Limit
     )
 
 
+def check_disk(guest: GuestStatus, dest: HostStatus, *, limits: Limits) -> tuple[Finding, ...]:
+    """Whether what is copied still fits: asked in the transaction that claims it."""
+    free = free_disk_mib(dest, limits)
+    if dest.facts is None or free is None or not guest.copied_mib or free >= guest.copied_mib:
+        return ()
+    return (
+        host_checks.DISK_SHORT.finding(
+            dest.name,
+            instance=guest.name,
+            needed_mib=guest.copied_mib,
+            free_mib=free,
+            total_mib=dest.facts.disk_total_gib * MIB_PER_GIB,
+            ratio=limits.disk_allocation_ratio,
+            reserved_mib=limits.reserved_disk_mib,
+            claimed_mib=dest.claimed_disk_mib,
+        ),
+    )
+
+
 def _check_vcpus(guest: GuestStatus, dest: HostStatus, limits: Limits) -> tuple[Finding, ...]:
     free = free_vcpus(dest, limits)
     if dest.facts is None or free is None or free >= guest.vcpus:
@@ -115,23 +140,6 @@ def _check_vcpus(guest: GuestStatus, dest: HostStatus, limits: Limits) -> tuple[
             total=dest.facts.vcpus_total,
             ratio=limits.cpu_allocation_ratio,
             reserved=limits.reserved_vcpus,
-        ),
-    )
-
-
-def _check_disk(guest: GuestStatus, dest: HostStatus, limits: Limits) -> tuple[Finding, ...]:
-    free_gib = free_disk_gib(dest, limits)
-    if dest.facts is None or free_gib is None or not guest.copied_gib or free_gib >= guest.copied_gib:
-        return ()
-    return (
-        host_checks.DISK_SHORT.finding(
-            dest.name,
-            instance=guest.name,
-            needed_gib=guest.copied_gib,
-            free_gib=free_gib,
-            total_gib=dest.facts.disk_total_gib,
-            ratio=limits.disk_allocation_ratio,
-            reserved_mib=limits.reserved_disk_mib,
         ),
     )
 

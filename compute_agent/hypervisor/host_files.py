@@ -49,7 +49,7 @@ class HostFiles:
     def __init__(self, *, qemu_conf: Path, instances_path: Path, meminfo: Path = MEMINFO) -> None:
         self._meminfo = meminfo
         self._qemu_conf = qemu_conf
-        self._instances_path = instances_path
+        self.instances_path = instances_path
         self._space = DiskSpace()
         self._sizes_bytes: dict[str, int] = {}  # of disks, by path
         self._space_look = _Look()
@@ -57,7 +57,7 @@ class HostFiles:
 
     def disk_space(self) -> DiskSpace:
         """Of the file system of `instances_path`, or of where it would be made."""
-        self._space = self._space_look.at(lambda: _space_of(self._instances_path), self._space)
+        self._space = self._space_look.at(lambda: _space_of(self.instances_path), self._space)
         return self._space
 
     def lock_manager(self) -> str:

@@ -87,6 +87,7 @@ class LibvirtHypervisor(LibvirtRemoteFiles):
             migration_host=self._files.migration_host(),
             disk_total_gib=space.total_gib,
             disk_free_gib=space.free_gib,
+            instances_path=str(self._files.instances_path),
         )
 
     def identity(self) -> Identity:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import delete, func, insert, select, union_all
+from sqlalchemy import delete, func, insert, select, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from common.states import PowerState
@@ -22,6 +22,18 @@ def claim(session: Session, *, migration: str, instance: str, host: str, memory_
             migration=migration, instance=instance, host=host, memory_mib=memory_mib, vcpus=vcpus
         )
     )
+
+
+def claim_disk(session: Session, migration: str, *, host: str, disk_mib: int) -> None:
+    """Take disk space besides: what is copied is known only when the source has looked at its guest."""
+    held = (Claim.migration == migration, Claim.host == host)
+    session.execute(update(Claim).where(*held).values(disk_mib=disk_mib))
+
+
+def claimed_disk_mib(session: Session) -> Mapping[str, int]:
+    """By host. A guest's disks that are there already stand in its file system's own figures."""
+    query = select(Claim.host, func.sum(Claim.disk_mib)).group_by(Claim.host)
+    return {host: int(amount) for host, amount in session.execute(query)}
 
 
 def release(session: Session, migration: str, *, host: str | None = None) -> None:

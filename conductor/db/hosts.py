@@ -12,7 +12,7 @@ from common.facts import HostFacts
 from common.wire import from_primitive, to_primitive
 from conductor.capacity import HostStatus
 from conductor.db import clock
-from conductor.db.claims import used_mib, used_vcpus
+from conductor.db.claims import claimed_disk_mib, used_mib, used_vcpus
 from conductor.db.models import Conductor, Host
 
 MS_PER_S = 1000.0
@@ -24,7 +24,7 @@ LOG = logging.getLogger(__name__)
 def read_hosts(session: Session) -> Mapping[str, HostStatus]:
     """All hosts whose agent was ever heard, by name."""
     now_ms = clock.read_ms(session)
-    used, vcpus = used_mib(session), used_vcpus(session)
+    used, vcpus, disk = used_mib(session), used_vcpus(session), claimed_disk_mib(session)
     return {
         row.name: HostStatus(
             name=row.name,
@@ -35,6 +35,7 @@ def read_hosts(session: Session) -> Mapping[str, HostStatus]:
             disabled_reason=row.disabled_reason,
             version=row.version,
             used_vcpus=vcpus.get(row.name, 0),
+            claimed_disk_mib=disk.get(row.name, 0),
         )
         for row in session.scalars(select(Host).order_by(Host.name))
     }

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import null, select, union_all
+from sqlalchemy import literal, null, select, union_all
 from sqlalchemy.orm import Session
 
 from common.facts import GuestFacts
@@ -25,6 +25,7 @@ class Share:
     memory_mib: int
     power_state: PowerState | None  # None: it is not there, a migration holds room for it
     migration: str | None  # the open one that holds room for it here
+    claimed_disk_mib: int = 0  # of that, for disks that are copied here
 
     @property
     def is_taken(self) -> bool:
@@ -68,6 +69,7 @@ def _joined(first: Share, second: Share) -> Share:
         memory_mib=max(share.memory_mib for share in taken),
         power_state=next((s.power_state for s in taken if s.power_state is not None), first.power_state),
         migration=first.migration or second.migration,
+        claimed_disk_mib=max(first.claimed_disk_mib, second.claimed_disk_mib),
     )
 
 
@@ -82,6 +84,7 @@ def _every(session: Session, host: str | None) -> Iterator[tuple[str, Share]]:
             Instance.memory_mib,
             Instance.power_state,
             null().label("migration"),
+            literal(0).label("disk_mib"),
         ).where(Instance.is_present),
         select(
             Sighting.host,
@@ -91,6 +94,7 @@ def _every(session: Session, host: str | None) -> Iterator[tuple[str, Share]]:
             Sighting.memory_mib,
             Sighting.power_state,
             null(),
+            literal(0),
         ).join(Instance, Instance.uuid == Sighting.instance),
         select(
             Claim.host,
@@ -100,10 +104,11 @@ def _every(session: Session, host: str | None) -> Iterator[tuple[str, Share]]:
             Claim.memory_mib,
             null(),
             Claim.migration,
+            Claim.disk_mib,
         ).join(Instance, Instance.uuid == Claim.instance),
     ).subquery()
     query = select(rows) if host is None else select(rows).where(rows.c.host == host)
-    for on_host, uuid, name, vcpus, memory_mib, power_state, migration in session.execute(query):
+    for on_host, uuid, name, vcpus, memory_mib, power_state, migration, disk_mib in session.execute(query):
         yield (
             on_host,
             Share(
@@ -113,5 +118,6 @@ def _every(session: Session, host: str | None) -> Iterator[tuple[str, Share]]:
                 memory_mib=memory_mib,
                 power_state=power_state,
                 migration=migration,
+                claimed_disk_mib=disk_mib,
             ),
         )

@@ -131,8 +131,8 @@ class Cluster:
 
     # ---- what a test does and looks at
 
-    def migrate(self, dest: str | None = "compute2") -> MigrationView:
-        return self.api.live_migrate(LiveMigrationRequest(instance="web1", dest=dest))
+    def migrate(self, dest: str | None = "compute2", *, instance: str = "web1") -> MigrationView:
+        return self.api.live_migrate(LiveMigrationRequest(instance=instance, dest=dest))
 
     def watch(self, view: MigrationView, is_so: Callable[[MigrationView], bool]) -> MigrationView:
         """The migration as soon as that is so."""

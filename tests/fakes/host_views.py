@@ -25,6 +25,7 @@ HOST = HostView(
     memory_free_mib=3488,
     disk_total_gib=500,
     disk_free_gib=120,
+    disk_claimed_gib=20,
     instances=2,
     guests=("db1", "web1"),
 )

@@ -232,6 +232,17 @@ def test_a_candidate_that_cannot_be_claimed_is_followed_by_the_next_one() -> Non
     assert (onward.phase, onward.dest, onward.findings) == (Phase.CHECK_DEST, "compute3", (SHORT,))
 
 
+def test_a_dest_that_has_no_room_for_the_disks_has_its_probe_removed_before_the_next_candidate() -> None:
+    row = answered(saga(Phase.CHECK_SOURCE, is_prepared=False, candidates=("compute3",)), Result.OK).saga
+
+    undoing = advance(row, CandidateUnfit(findings=(SHORT,)), plan=PLAN).saga
+    assert commanded(undoing).arguments == RollbackArguments(name="guest", is_prepared=False)
+    assert (commanded(undoing).host, undoing.plan, undoing.status) == (DEST, None, MigrationStatus.ACCEPTED)
+
+    onward = answered(undoing, Result.OK).saga
+    assert (onward.phase, onward.dest, onward.findings) == (Phase.CHECK_DEST, "compute3", (SHORT,))
+
+
 @pytest.mark.parametrize("result", [Result.REFUSED, Result.ERROR])
 def test_a_refusing_source_has_the_dests_probe_removed_before_the_next_candidate(result: Result) -> None:
     row = saga(Phase.CHECK_SOURCE, is_prepared=False, candidates=("compute3",))

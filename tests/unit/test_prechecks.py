@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from common.states import PowerState, VersionRule
-from conductor.capacity import HostStatus, Limits, free_disk_gib, free_mib, free_vcpus
+from common.states import DiskWay, PowerState, VersionRule
+from common.transfer import DiskImage, DiskTransfer, TransferPlan
+from conductor.capacity import HostStatus, Limits, copied_mib, free_disk_mib, free_mib, free_vcpus
 from conductor.checking import dest_arguments
 from conductor.prechecks import GuestStatus, check_dest, check_guest, check_named_dest
 from tests.fakes.agent import guest_facts, host_facts
@@ -119,11 +120,47 @@ def test_virtual_cpus_fit_by_ratio_and_reserve():
 def test_disks_that_would_be_copied_must_fit():
     facts = replace(host_facts(memory_total_mib=2048), disk_total_gib=100, disk_free_gib=20)
     limits = replace(LIMITS, reserved_disk_mib=10 * 1024)
+    room_mib = 10 * 1024
 
-    assert free_disk_gib(host(facts=facts), limits) == 10
-    assert free_disk_gib(host(facts=facts), replace(limits, disk_allocation_ratio=1.5)) == 60
-    assert check_dest(guest(copied_gib=10), host(facts=facts), limits=limits) == ()
-    assert codes(check_dest(guest(copied_gib=11), host(facts=facts), limits=limits)) == ["disk_short"]
+    assert free_disk_mib(host(facts=facts), limits) == room_mib
+    assert free_disk_mib(host(facts=facts), replace(limits, disk_allocation_ratio=1.5)) == 60 * 1024
+    assert check_dest(guest(copied_mib=room_mib), host(facts=facts), limits=limits) == ()
+    assert codes(check_dest(guest(copied_mib=room_mib + 1), host(facts=facts), limits=limits)) == [
+        "disk_short"
+    ]
+
+
+def test_what_others_copy_there_is_taken_already():
+    facts = replace(host_facts(memory_total_mib=2048), disk_total_gib=100, disk_free_gib=20)
+    dest = host(facts=facts, claimed_disk_mib=15 * 1024)
+
+    assert check_dest(guest(copied_mib=5 * 1024), dest, limits=LIMITS) == ()
+    (finding,) = check_dest(guest(copied_mib=5 * 1024 + 1), dest, limits=LIMITS)
+
+    assert "claimed by other migrations 15360 MiB" in finding.hint
+
+
+def test_only_files_below_the_dests_instances_path_take_of_what_it_tells():
+    plan = TransferPlan(
+        disks=(
+            copied("/srv/images/web1.qcow2"),
+            copied("/srv/images-of-others/web1.qcow2"),
+            copied("/dev/vg0/web1", type="block"),
+            replace(copied("/srv/images/shared.raw"), way=DiskWay.SHARED),
+        )
+    )
+    facts = replace(host_facts(), instances_path="/srv/images")
+
+    assert copied_mib(plan, host(facts=facts)) == 1025  # rounded up
+    assert (
+        copied_mib(plan, host(facts=replace(facts, instances_path=""))) == 2049
+    )  # of an older agent: all files
+    assert copied_mib(TransferPlan(), host(facts=facts)) == 0
+
+
+def copied(path, *, type="file", size_bytes=2**30 + 1):
+    image = DiskImage(type=type, path=path, format="raw", virtual_bytes=size_bytes, allocated_bytes=0)
+    return DiskTransfer(target="vda", type=type, source=path, way=DiskWay.COPIED, images=(image,))
 
 
 def test_disks_on_shared_storage_need_no_room():
@@ -133,8 +170,8 @@ def test_disks_on_shared_storage_need_no_room():
 
 
 def test_a_host_that_does_not_tell_its_disk_space_is_not_judged_by_it():
-    assert free_disk_gib(host(), LIMITS) is None
-    assert check_dest(guest(copied_gib=10), host(), limits=LIMITS) == ()
+    assert free_disk_mib(host(), LIMITS) is None
+    assert check_dest(guest(copied_mib=10), host(), limits=LIMITS) == ()
 
 
 # ---- the hypervisors

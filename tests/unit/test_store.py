@@ -336,9 +336,14 @@ def test_a_guest_counts_once_on_each_host_that_has_or_expects_it(database, guest
         assert claims.used_mib(session) == {"compute1": 96, "compute2": 96}
         assert claims.used_vcpus(session) == {"compute1": 1, "compute2": 1}
 
+    database.transact(lambda session: claims.claim_disk(session, "m1", host="compute2", disk_mib=1024))
+    with database.reading() as session:
+        assert claims.claimed_disk_mib(session) == {"compute1": 0, "compute2": 1024}
+
     database.transact(lambda session: claims.release(session, "m1"))
     with database.reading() as session:
         assert claims.used_mib(session) == {"compute1": 96}
+        assert claims.claimed_disk_mib(session) == {}
 
 
 def test_a_guest_that_is_off_needs_no_memory_and_no_cpu(database, guest):
