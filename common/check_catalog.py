@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Final
 
-from common import checks, device_checks, guest_checks, host_checks, obstacle_checks, pair_checks
+from common import (
+    checks,
+    device_checks,
+    guest_checks,
+    host_checks,
+    network_checks,
+    obstacle_checks,
+    pair_checks,
+)
 from common.checks import Check, Severity
 
 MODULES: Final[tuple[ModuleType, ...]] = (
@@ -16,6 +24,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     pair_checks,
     obstacle_checks,
     device_checks,
+    network_checks,
 )
 """Where checks are declared, in the order of the page."""
 

@@ -66,6 +66,7 @@ class DestinationFacts:
     host_uuid: str = ""
     ports: tuple[int, ...] = ()  # that it holds open for the source to try
     port_range: tuple[int, int] | None = None  # first and last of its ports for migrations
+    mtus: tuple[tuple[str, int], ...] = ()  # by MAC: of the bridge that an interface would be connected to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from common import migration_flags
 from common.backend import BACKEND_VARIABLE, Backend
+from common.network_options import NETWORK_OPTIONS
 from common.states import VersionRule
 
 BANDWIDTH_MAX_MIB_S = 2**31  # libvirt converts it to bytes in 64 bits
@@ -394,4 +395,5 @@ GROUPS: dict[str | None, list[cfg.Opt]] = {
     "libvirt": LIBVIRT_OPTIONS,
     "vnc": VNC_OPTIONS,
     "spice": SPICE_OPTIONS,
+    "network": NETWORK_OPTIONS,
 }

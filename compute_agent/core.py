@@ -63,7 +63,11 @@ class Core:
         self._preparations = Preparations(_preparations())
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(
-            hypervisor, network=network or HostNetwork(), probes=self.probes, settings=settings
+            hypervisor,
+            network=network or HostNetwork(),
+            links=self.links,
+            probes=self.probes,
+            settings=settings,
         )
         self.hub = EventHub()
         self.firewall: Firewall = Unfiltered()

@@ -21,10 +21,13 @@ from common.pair_checks import PORTS_TAKEN
 from common.states import PowerState
 from common.transfer import TransferPlan
 from compute_agent import checks, observation, planning
+from compute_agent.checks import interfaces
 from compute_agent.checks.running import Found, failure
 from compute_agent.definitions import facts_of, traits_of
+from compute_agent.errors import LinkError
 from compute_agent.hypervisor.driver import Definition, Hypervisor
-from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError
+from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError, HypervisorError
+from compute_agent.links import Links
 from compute_agent.network import Network
 from compute_agent.ports import Ports
 from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
@@ -50,10 +53,11 @@ class Examiner:
     """Every method raises HypervisorError where libvirt is silent altogether."""
 
     def __init__(
-        self, hypervisor: Hypervisor, *, network: Network, probes: Probes, settings: Settings
+        self, hypervisor: Hypervisor, *, network: Network, links: Links, probes: Probes, settings: Settings
     ) -> None:
         self._hypervisor = hypervisor
         self._network = network
+        self._links = links
         self._probes = probes
         self._settings = settings
         first, last = settings.migration_ports
@@ -93,6 +97,7 @@ class Examiner:
         look = checks.SourceLook(
             hypervisor=self._hypervisor,
             network=self._network,
+            links=self._links,
             settings=self._settings,
             instance=instance,
             guest=facts_of(definition),
@@ -133,12 +138,14 @@ class Examiner:
             hostname=identity.hostname,
             host_uuid=identity.uuid,
             port_range=self._settings.migration_ports,
+            mtus=_mtus(look),
         )
 
     def _dest_look(self, instance: str, arguments: CheckDestArguments) -> checks.DestLook:
         return checks.DestLook(
             hypervisor=self._hypervisor,
             network=self._network,
+            links=self._links,
             settings=self._settings,
             instance=instance,
             guest=arguments.facts or _facts_of_older(instance, arguments),
@@ -161,6 +168,16 @@ class Examiner:
             return self._hypervisor.definition(instance)
         except DomainNotFoundError:
             return None
+
+
+def _mtus(look: checks.DestLook) -> tuple[tuple[str, int], ...]:
+    """None where the links cannot be looked at: the check of them says so."""
+    if not look.guest.interfaces:
+        return ()
+    try:
+        return interfaces.mtus(interfaces.place_of(look), look.guest.interfaces)
+    except (LinkError, HypervisorError):
+        return ()
 
 
 def _disks(arguments: CheckDestArguments) -> tuple[DiskFacts, ...]:

@@ -1,9 +1,11 @@
 """What the configuration says to the compute agent, as one frozen value: nothing below `app` reads oslo.config."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oslo_config import cfg
+
+from compute_agent.network_settings import NetworkSettings
 
 HOOK_PATH = Path("/etc/libvirt/hooks/qemu.d/limosa")  # libvirt looks nowhere else
 
@@ -43,6 +45,7 @@ class Settings:
     call_drain_s: float = 45.0
     instances_path: Path = Path("/var/lib/libvirt/images")
     qemu_conf: Path = Path("/etc/libvirt/qemu.conf")
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts) -> "Settings":
@@ -62,6 +65,7 @@ class Settings:
             call_drain_s=conf.agent.call_drain_s,
             instances_path=Path(conf.agent.instances_path),
             qemu_conf=Path(conf.agent.qemu_conf),
+            networks=NetworkSettings.read(conf),
         )
 
 

@@ -12,6 +12,7 @@ from compute_agent.checks.cpu import check_cpu
 from compute_agent.checks.disk_access import check_disk_access
 from compute_agent.checks.disk_locks import check_disk_locks
 from compute_agent.checks.graphics import check_graphics
+from compute_agent.checks.interfaces import check_interfaces, check_mtus
 from compute_agent.checks.jobs import check_jobs
 from compute_agent.checks.look import DestLook, SourceLook
 from compute_agent.checks.machine import check_machine
@@ -41,6 +42,7 @@ DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_machine,
     check_cpu,
     check_resources,
+    check_interfaces,
 )
 
 SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
@@ -50,4 +52,5 @@ SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_storage,
     check_peer,
     check_ports,
+    check_mtus,
 )

@@ -7,16 +7,18 @@ from common.migration import DestinationFacts
 from common.transfer import Declarations
 from compute_agent import observation
 from compute_agent.hypervisor.driver import Definition, Hypervisor
+from compute_agent.links import Links
 from compute_agent.network import Network
 from compute_agent.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestLook:
-    """On the host that the guest is to move to. `settings`, `hypervisor`, `network` and `dest` are this host's."""
+    """On the host that the guest is to move to. `settings`, `hypervisor`, `network`, `links` and `dest` are this host's."""
 
     hypervisor: Hypervisor
     network: Network
+    links: Links
     settings: Settings
     instance: str  # uuid
     guest: GuestFacts  # as its host last reported it
@@ -29,10 +31,11 @@ class DestLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLook:
-    """On the host that the guest is to leave. `settings`, `hypervisor`, `network` and `source` are this host's."""
+    """On the host that the guest is to leave. `settings`, `hypervisor`, `network`, `links` and `source` are this host's."""
 
     hypervisor: Hypervisor
     network: Network
+    links: Links
     settings: Settings
     instance: str  # uuid
     guest: GuestFacts  # as it is now

@@ -18,7 +18,7 @@ def check_resources(look: DestLook) -> Iterator[Finding]:
     for secret in guest.secrets:
         if secret not in there.secrets:
             yield SECRET_MISSING.finding(host, instance=guest.name, secret=secret)
-    for network in guest.networks:
+    for network in map(look.settings.networks.network_here, guest.networks):
         if network in there.networks_inactive:
             yield NETWORK_INACTIVE.finding(host, instance=guest.name, network=network)
         elif network not in there.networks_active:

@@ -38,6 +38,7 @@ class HostResources:
 
     networks_active: tuple[str, ...] = ()
     networks_inactive: tuple[str, ...] = ()
+    network_bridges: tuple[tuple[str, str], ...] = ()  # of active networks that have one: name, bridge
     nwfilters: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()  # uuids and usages; never a value
 

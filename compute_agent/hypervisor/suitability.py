@@ -4,7 +4,7 @@ Functions take virConnect and raise libvirt's own errors; `ControlConnection.cal
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import libvirt
@@ -71,9 +71,21 @@ def resources(connection: Any) -> HostResources:
     return HostResources(
         networks_active=tuple(network.name() for network in networks if network.isActive()),
         networks_inactive=tuple(network.name() for network in networks if not network.isActive()),
+        network_bridges=tuple(_bridges(networks)),
         nwfilters=tuple(nwfilter.name() for nwfilter in _listed(connection.listAllNWFilters)),
         secrets=tuple(name for secret in secrets for name in (secret.UUIDString(), secret.usageID()) if name),
     )
+
+
+def _bridges(networks: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """A network of macvtaps or of a pool of functions has none, which libvirt tells as an error."""
+    for network in networks:
+        try:
+            if network.isActive():
+                yield network.name(), network.bridgeName()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_ERR_NO_NETWORK):
+                raise
 
 
 def _listed(question: Callable[[], Iterable[Any]]) -> tuple[Any, ...]:

@@ -104,6 +104,7 @@ class FakePredicaments:
 
     def add_network(self, name: str, *, is_active: bool) -> None:
         self._site.dest.networks[name] = is_active
+        self._site.dest.bridges[name] = "br0"
 
     def start_network(self, name: str) -> None:
         self._site.dest.networks[name] = True

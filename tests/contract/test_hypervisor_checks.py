@@ -25,6 +25,7 @@ from compute_agent.settings import LiveMigrationSettings, Settings
 from tests.contract.hypervisor_sites import DEST, SOURCE, Site, wait_until
 from tests.contract.predicaments import Predicaments
 from tests.fakes.domain import guest_xml
+from tests.fakes.links import FakeLinks
 from tests.fakes.network import FakeNetwork
 
 SECRET = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -55,6 +56,7 @@ def dest_look(site: Site, guest: GuestFacts) -> DestLook:
     return DestLook(
         hypervisor=site.dest,
         network=FakeNetwork(),
+        links=FakeLinks(),
         settings=settings(DEST),
         instance=guest.uuid,
         guest=guest,
@@ -77,6 +79,7 @@ def at_source(site: Site, uuid: str) -> list[Finding]:
     look = SourceLook(
         hypervisor=site.source,
         network=FakeNetwork(),
+        links=FakeLinks(),
         settings=settings(SOURCE),
         instance=uuid,
         guest=site.source.guest_facts(uuid),

@@ -93,6 +93,7 @@ def test_resources_are_told_by_name(site: Site, predicaments: Predicaments) -> N
     uuid = predicaments.add_secret("the cluster")
     found = site.dest.resources()
     assert (found.networks_active, found.networks_inactive) == (("blue",), ("grey",))
+    assert found.network_bridges == (("blue", "br0"),)
     assert found.nwfilters == ("clean",)
     assert set(found.secrets) == {uuid, "the cluster"}
 

@@ -28,6 +28,7 @@ from compute_agent.liveness import Liveness
 from compute_agent.settings import LiveMigrationSettings, Settings
 from tests.fakes.domain import guest_xml
 from tests.fakes.hypervisor import FakeHypervisor, FakeWorld
+from tests.fakes.links import FakeLinks
 
 WAIT_S = 10.0
 MIGRATION = "6f0d7c3e-1111-4222-8333-444455556666"
@@ -114,6 +115,7 @@ class Host:
     def __init__(self, hypervisor: FakeHypervisor, state_path: Path, **changes: object) -> None:
         self.hypervisor = hypervisor
         self.conductor = ListeningConductor()
+        self.links = FakeLinks()
         self.clock = FakeClock()
         self.settings = replace(
             Settings(
@@ -134,6 +136,7 @@ class Host:
             self.hypervisor,
             liveness=self.liveness,
             network=self.hypervisor.world.network,
+            links=self.links,
         )
         if self.core.ledger.is_new:
             self.core.ledger.enrol(())

@@ -19,6 +19,7 @@ class FakeSuitability:
         self.cpu_models = {"qemu64", "Westmere"}
         self.cpu_features = {"hypervisor", "lahf_lm", "aes"}
         self.networks: dict[str, bool] = {}  # whether it is active
+        self.bridges: dict[str, str] = {}  # by network; one that is not named has none
         self.nwfilters: list[str] = []
         self.secrets: dict[str, str] = {}  # usage by uuid
         self._require_up = require_up
@@ -56,6 +57,7 @@ class FakeSuitability:
         return HostResources(
             networks_active=tuple(name for name, is_active in self.networks.items() if is_active),
             networks_inactive=tuple(name for name, is_active in self.networks.items() if not is_active),
+            network_bridges=tuple(pair for pair in self.bridges.items() if self.networks.get(pair[0])),
             nwfilters=tuple(self.nwfilters),
             secrets=tuple(name for pair in self.secrets.items() for name in pair if name),
         )

@@ -40,6 +40,7 @@ def dest(hosts):
     return checks.DestLook(
         hypervisor=hypervisor,
         network=hosts.world.network,
+        links=hosts.dest.links,
         settings=hosts.dest.settings,
         instance=hosts.uuid,
         guest=replace(hosts.source.hypervisor.guest_facts(hosts.uuid), disks=(SHARED,)),
@@ -57,6 +58,7 @@ def source(hosts):
     return checks.SourceLook(
         hypervisor=hypervisor,
         network=hosts.world.network,
+        links=hosts.source.links,
         settings=hosts.source.settings,
         instance=hosts.uuid,
         guest=facts_of(definition),

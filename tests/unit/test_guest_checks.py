@@ -14,6 +14,7 @@ from compute_agent.checks.resources import check_resources
 from compute_agent.settings import LiveMigrationSettings, Settings
 from tests.fakes.domain import HOST_FACTS, guest_xml
 from tests.fakes.hypervisor import FakeHypervisor, FakeWorld
+from tests.fakes.links import FakeLinks
 from tests.fakes.network import FakeNetwork
 from tests.fakes.suitability import EMULATOR, MACHINES
 
@@ -40,6 +41,7 @@ def look(dest: FakeHypervisor, guest: GuestFacts, **changes: object) -> DestLook
     made = DestLook(
         hypervisor=dest,
         network=FakeNetwork(),
+        links=FakeLinks(),
         settings=settings,
         instance=guest.uuid,
         guest=guest,
