@@ -14,6 +14,7 @@ from common import (
     network_checks,
     obstacle_checks,
     pair_checks,
+    volume_checks,
 )
 from common.checks import Check, Severity
 
@@ -25,6 +26,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     obstacle_checks,
     device_checks,
     network_checks,
+    volume_checks,
 )
 """Where checks are declared, in the order of the page."""
 

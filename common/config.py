@@ -15,7 +15,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from common import migration_flags, rpc
+from common import migration_flags, rpc, volume_options
 from common.backend import BACKEND_VARIABLE, CONFIG_PATH, config_files
 from common.concurrency import backend
 from common.errors import ConfigurationError, describe_os_error
@@ -132,6 +132,7 @@ def _problems(conf: cfg.ConfigOpts, service: Service) -> Iterator[tuple[str, str
         reason = f"the service runs with {backend()}: set it in /etc/limosa/limosa.conf or a --config-file"
         yield "DEFAULT", "concurrency_backend", reason
     yield from _libvirt_problems(conf)
+    yield from volume_options.problems(conf)
 
 
 def _libvirt_problems(conf: cfg.ConfigOpts) -> Iterator[tuple[str, str, str]]:

@@ -6,6 +6,7 @@ Memory is in MiB, time in seconds unless a name says otherwise.
 from dataclasses import dataclass
 
 from common.states import PowerState
+from common.volumes import VolumeConnection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class GuestFacts:
     dac_label: str = ""  # user:group that its own definition gives its QEMU; empty: that of the host
     interfaces: tuple[InterfaceFacts, ...] = ()
     boot_files: tuple[tuple[str, str], ...] = ()  # (kernel, initrd or dtb; path) that it is started with
+    volumes: tuple[VolumeConnection, ...] = ()  # of its disks that are on a server, images below them as well
     disk_gib: int = 0  # virtual sizes of its writable local disks together; 0: none, or not known
 
 

@@ -67,6 +67,7 @@ class DestinationFacts:
     ports: tuple[int, ...] = ()  # that it holds open for the source to try
     port_range: tuple[int, int] | None = None  # first and last of its ports for migrations
     mtus: tuple[tuple[str, int], ...] = ()  # by MAC: of the bridge that an interface would be connected to
+    initiator: str = ""  # its IQN, which QEMU is given there; empty: the one in the XML stays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

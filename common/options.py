@@ -11,6 +11,7 @@ from common import migration_flags
 from common.backend import BACKEND_VARIABLE, Backend
 from common.network_options import NETWORK_OPTIONS
 from common.states import VersionRule
+from common.volume_options import VOLUME_OPTIONS
 
 BANDWIDTH_MAX_MIB_S = 2**31  # libvirt converts it to bytes in 64 bits
 DAY_S = 86_400
@@ -396,4 +397,5 @@ GROUPS: dict[str | None, list[cfg.Opt]] = {
     "vnc": VNC_OPTIONS,
     "spice": SPICE_OPTIONS,
     "network": NETWORK_OPTIONS,
+    "volumes": VOLUME_OPTIONS,
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from common.facts import InterfaceFacts
 from common.states import DiskWay, StorageMode
+from common.volumes import VolumeConnection as VolumeConnection
 
 # ---- found by the source
 
@@ -54,20 +55,6 @@ class MediumTransfer:
     size_bytes: int
     sha256: str
     is_dispensable: bool = False  # its drive may be emptied
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeConnection:
-    """A disk on a server, and how a host is connected to it. Never a password."""
-
-    target: str
-    driver: str  # nbd, iscsi, rbd, ...: libvirt's protocol; or os-brick's word where the host attaches it
-    name: str  # export, IQN/LUN, pool/image
-    servers: tuple[str, ...] = ()  # host:port
-    is_host_attached: bool = False  # a block device of the host; else QEMU is connected itself
-    initiator: str = ""  # IQN that QEMU uses on the source
-    secret: str = ""  # uuid or usage of the libvirt secret
-    properties: Mapping[str, str] = field(default_factory=dict)  # what the driver needs besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

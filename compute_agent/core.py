@@ -15,6 +15,7 @@ from compute_agent.dest import Dest
 from compute_agent.events import EventHub
 from compute_agent.examiner import Examiner
 from compute_agent.filtering import Firewall, Unfiltered
+from compute_agent.grants import driver_of
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
 from compute_agent.ledger import Ledger
@@ -27,6 +28,7 @@ from compute_agent.outbox import Outbox
 from compute_agent.permits import Permits
 from compute_agent.postcopy import Postcopy
 from compute_agent.preparing import Arrivals, Preparation, Preparations
+from compute_agent.preparing.volumes import VolumePreparation
 from compute_agent.probes import Probes
 from compute_agent.settings import Settings
 from compute_agent.source import Source
@@ -60,7 +62,7 @@ class Core:
             checksums=self.checksums,
             is_used=partial(is_used_here, hypervisor),
         )
-        self._preparations = Preparations(_preparations())
+        self._preparations = Preparations(self._all_preparations(hypervisor, settings))
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(
             hypervisor,
@@ -103,6 +105,11 @@ class Core:
         self.hub.stop()
         self._hypervisor.stop()
         self.ledger.close()
+
+    def _all_preparations(self, hypervisor: Hypervisor, settings: Settings) -> tuple[Preparation, ...]:
+        """What is prepared for a guest that comes, in no order: all of it at once."""
+        grants = driver_of(settings.volumes)
+        return (VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),)
 
     def _verbs(self) -> Verbs:
         hypervisor, settings, hub = self._hypervisor, self._settings, self.hub
@@ -151,11 +158,6 @@ class Core:
             Verb.WATCH: live_migration.watch,
             Verb.RECOVER: postcopy.recover,
         }
-
-
-def _preparations() -> tuple[Preparation, ...]:
-    """What is prepared for a guest that comes, in no order: all of it at once."""
-    return ()
 
 
 def _unacknowledged(ledger: Ledger) -> tuple[Outcome, ...]:

@@ -139,6 +139,7 @@ class Examiner:
             host_uuid=identity.uuid,
             port_range=self._settings.migration_ports,
             mtus=_mtus(look),
+            initiator=self._settings.volumes.initiator,
         )
 
     def _dest_look(self, instance: str, arguments: CheckDestArguments) -> checks.DestLook:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from common.facts import DiskFacts, GuestFacts
 from common.states import DiskWay
 from common.transfer import DiskTransfer, TransferPlan
+from common.volumes import joined
 from compute_agent.checks.look import SourceLook
 from compute_agent.storage import parts
 
@@ -16,7 +17,9 @@ from compute_agent.storage import parts
 def plan_of(look: SourceLook) -> TransferPlan:
     """The plan for a guest that all checks let go."""
     return TransferPlan(
-        disks=tuple(_transfer(disk) for disk in look.guest.disks), interfaces=look.guest.interfaces
+        disks=tuple(_transfer(disk) for disk in look.guest.disks),
+        volumes=joined(look.guest.volumes, look.declared.volumes),
+        interfaces=look.guest.interfaces,
     )
 
 

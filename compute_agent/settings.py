@@ -6,6 +6,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from compute_agent.network_settings import NetworkSettings
+from compute_agent.volume_settings import VolumeSettings
 
 HOOK_PATH = Path("/etc/libvirt/hooks/qemu.d/limosa")  # libvirt looks nowhere else
 
@@ -46,6 +47,7 @@ class Settings:
     instances_path: Path = Path("/var/lib/libvirt/images")
     qemu_conf: Path = Path("/etc/libvirt/qemu.conf")
     networks: NetworkSettings = field(default_factory=NetworkSettings)
+    volumes: VolumeSettings = field(default_factory=VolumeSettings)
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts) -> "Settings":
@@ -66,6 +68,7 @@ class Settings:
             instances_path=Path(conf.agent.instances_path),
             qemu_conf=Path(conf.agent.qemu_conf),
             networks=NetworkSettings.read(conf),
+            volumes=VolumeSettings.read(conf),
         )
 
 

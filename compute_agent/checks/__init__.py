@@ -25,6 +25,7 @@ from compute_agent.checks.resources import check_resources
 from compute_agent.checks.running import Check, Found, run
 from compute_agent.checks.storage import check_storage
 from compute_agent.checks.users import check_users
+from compute_agent.checks.volumes import check_volumes
 
 __all__ = ["DEST_CHECKS", "SOURCE_CHECKS", "DestLook", "Found", "SourceLook", "run"]
 
@@ -43,6 +44,7 @@ DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_cpu,
     check_resources,
     check_interfaces,
+    check_volumes,
 )
 
 SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (

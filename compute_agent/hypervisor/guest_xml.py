@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from common.facts import DiskFacts, GuestFacts, InterfaceFacts
 from common.states import PowerState
+from compute_agent.hypervisor import volume_xml
 from compute_agent.hypervisor.xml_text import Element, XmlText
 
 # What libvirt's units mean (libvirt.org/formatdomain.html, memory allocation), in bytes.
@@ -49,6 +50,7 @@ def guest_facts(xml: str, *, power_state: PowerState, is_persistent: bool, has_a
         dac_label=_dac_label(domain),
         interfaces=tuple(_interface(element) for element in domain.find_all("devices/interface")),
         boot_files=_boot_files(domain),
+        volumes=volume_xml.volumes(domain),
     )
 
 

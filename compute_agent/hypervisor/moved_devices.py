@@ -3,7 +3,7 @@
 Live and inactive XML may differ: a change is made where the XML has the device, and what it has of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from common.migration import DomainChanges
 from common.transfer import DiskChange, InterfaceChange
@@ -18,23 +18,35 @@ def change_devices(document: XmlText, changes: DomainChanges) -> None:
 
 
 def _change_disks(document: XmlText, changes: DomainChanges) -> None:
-    by_target = {change.target: change for change in changes.disks}
+    """Of one disk several may be told, each of another part of it."""
     for disk in document.root.find_all("devices/disk"):
         target = disk.find("target")
-        change = by_target.get(target.get("dev")) if target is not None else None
-        source = disk.find("source")
-        if change is not None and source is not None:
-            _change_disk(document, source, change)
+        name = target.get("dev") if target is not None else ""
+        for change in changes.disks:
+            if change.target == name:
+                _change_disk(document, disk, change)
 
 
-def _change_disk(document: XmlText, source: Element, change: DiskChange) -> None:
+def _change_disk(document: XmlText, disk: Element, change: DiskChange) -> None:
+    source = disk.find("source")
+    if source is None:
+        return
     if change.is_emptied:
         document.remove(source)
         return
     _change_attributes(document, source, change.source)
-    name = source.find("initiator/iqn")
-    if change.initiator and name is not None:
-        document.set_attribute(name, "name", change.initiator)
+    if change.initiator:
+        for name in _initiators(disk):
+            document.set_attribute(name, "name", change.initiator)
+
+
+def _initiators(disk: Element) -> Iterator[Element]:
+    """Of the disk and of the images below it: a host comes to every target by one name."""
+    waiting = [disk]
+    while waiting:
+        element = waiting.pop(0)
+        yield from element.find_all("source/initiator/iqn")
+        waiting += [child for child in element.children if child.tag in ("backingStore", "mirror")]
 
 
 def _change_interfaces(document: XmlText, changes: DomainChanges) -> None:
