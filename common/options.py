@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from common import migration_flags
 from common.backend import BACKEND_VARIABLE, Backend
+from common.media_options import MEDIA_OPTIONS
 from common.network_options import NETWORK_OPTIONS
 from common.states import VersionRule
 from common.volume_options import VOLUME_OPTIONS
@@ -394,6 +395,7 @@ GROUPS: dict[str | None, list[cfg.Opt]] = {
     "conductor": CONDUCTOR_OPTIONS,
     "agent": AGENT_OPTIONS,
     "libvirt": LIBVIRT_OPTIONS,
+    "media": MEDIA_OPTIONS,
     "vnc": VNC_OPTIONS,
     "spice": SPICE_OPTIONS,
     "network": NETWORK_OPTIONS,

@@ -97,6 +97,14 @@ class DiskWay(StrEnum):
     EMPTY = "empty"  # a drive without a medium
 
 
+class MissingMedium(StrEnum):
+    """What becomes of a medium, or a file that a guest is started with, that the dest has not."""
+
+    COPY = "copy"  # from the source, before the guest comes
+    EJECT = "eject"  # its drive is emptied; what is in no drive is copied
+    REFUSE = "refuse"  # the guest stays
+
+
 class VersionRule(StrEnum):
     """[conductor]hypervisor_version_check: which version of the hypervisor a dest must have."""
 

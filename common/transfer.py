@@ -50,11 +50,15 @@ class DiskTransfer:
 class MediumTransfer:
     """A file that the guest only reads: the medium of a drive, or what its domain is started with."""
 
-    what: str  # target of the drive (sda), or kernel, initrd, dtb
+    what: str  # target of the drive (sda), or kernel, initrd, dtb, loader
     path: str
     size_bytes: int
-    sha256: str
-    is_dispensable: bool = False  # its drive may be emptied
+    sha256: str  # empty: it cannot be read, and so not be copied
+    is_dispensable: bool = False  # the guest's definition lets its drive be empty
+    type: str = "file"  # block: a drive of the host itself
+    is_removable: bool = False  # it lies in a drive that can be emptied
+    mode: int = 0o644
+    is_of_qemu: bool = False  # its owner is QEMU's user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +153,7 @@ class DiskChange:
     source: Mapping[str, str] = field(default_factory=dict)  # attributes of <source>: file, dev, pool, ...
     initiator: str = ""  # <initiator><iqn name=...>
     is_emptied: bool = False  # the medium is taken out
+    instead_of: str = ""  # made only where the disk has this source: live and inactive XML may name two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +170,9 @@ class InterfaceChange:
 class BootFileChange:
     """Where a file that the domain is started with lies on the dest."""
 
-    what: str  # kernel, initrd, dtb
+    what: str  # kernel, initrd, dtb, loader
     path: str
+    instead_of: str = ""  # as DiskChange's
 
 
 # ---- what the source saw of the hand-over

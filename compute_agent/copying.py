@@ -88,8 +88,7 @@ class Copying:
         `uri`: of the source's libvirtd; `part`: the preparation that will call `undo`. May be repeated.
         Raises OriginalGoneError, PlaceTakenError, CopyError, WorkStoppedError, StorageSilentError, HypervisorError.
         """
-        self._use(place, record, part)
-        if self._is_there(place, original, is_stopped):
+        if self.find(original, place, record=record, part=part, is_stopped=is_stopped):
             return any(item.name == str(place) for item in _of(record, part, COPY))
         temporary = place.with_name(f"{TEMPORARY_PREFIX}{record.migration}-{_short(place.name)}")
         unfinished = Item(
@@ -109,6 +108,19 @@ class Copying:
             raise CopyError(path=original.path, reason=f"{place} appeared and went meanwhile")
         return is_made
 
+    def find(
+        self,
+        original: Original,
+        place: Path,
+        *,
+        record: ArrivalRecord,
+        part: str,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Whether an equal file is at this place; then no other arrival's undo takes it away. Raises PlaceTakenError."""
+        self._use(place, record, part)
+        return self._is_there(place, original, is_stopped)
+
     def undo(self, record: ArrivalRecord, part: str) -> tuple[str, ...]:
         """Remove what `copy` made for this part of this arrival, and nothing that others use by now: as sentences."""
         sentences = []
@@ -127,7 +139,7 @@ class Copying:
     # ---- within
 
     def _use(self, place: Path, record: ArrivalRecord, part: str) -> None:
-        """From here on no other arrival's undo takes it away."""
+        """Under the lock of names: it is not removed between our entry and our look."""
         with self._lock:
             record.write(Item(part=part, kind=USED, name=str(place)))
 

@@ -22,12 +22,14 @@ from compute_agent.ledger import Ledger
 from compute_agent.links import HostLinks, Links
 from compute_agent.live_migration import LiveMigration
 from compute_agent.liveness import Liveness
+from compute_agent.media_contents import MediaContents
 from compute_agent.network import HostNetwork, Network
 from compute_agent.observation import Observation
 from compute_agent.outbox import Outbox
 from compute_agent.permits import Permits
 from compute_agent.postcopy import Postcopy
 from compute_agent.preparing import Arrivals, Preparation, Preparations
+from compute_agent.preparing.media import Media
 from compute_agent.preparing.volumes import VolumePreparation
 from compute_agent.probes import Probes
 from compute_agent.settings import Settings
@@ -109,7 +111,10 @@ class Core:
     def _all_preparations(self, hypervisor: Hypervisor, settings: Settings) -> tuple[Preparation, ...]:
         """What is prepared for a guest that comes, in no order: all of it at once."""
         grants = driver_of(settings.volumes)
-        return (VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),)
+        return (
+            Media(self.copying, hypervisor, settings),
+            VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),
+        )
 
     def _verbs(self) -> Verbs:
         hypervisor, settings, hub = self._hypervisor, self._settings, self.hub
@@ -140,6 +145,7 @@ class Core:
             examiner=self.examiner,
             hub=hub,
             preparations=self._preparations,
+            media=MediaContents(self.checksums),
             settings=settings,
         )
         dest = Dest(

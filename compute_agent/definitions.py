@@ -18,8 +18,17 @@ def traits_of(definition: Definition) -> GuestTraits:
 
 def facts_of(definition: Definition) -> GuestFacts:
     """What the definition says of the guest; its power state is not in it."""
+    return _facts(definition, definition.live_xml)
+
+
+def inactive_facts_of(definition: Definition) -> GuestFacts | None:
+    """The same of what it will be from its next start on; None for a transient guest."""
+    return None if definition.inactive_xml is None else _facts(definition, definition.inactive_xml)
+
+
+def _facts(definition: Definition, xml: str) -> GuestFacts:
     return guest_xml.guest_facts(
-        definition.live_xml,
+        xml,
         power_state=PowerState.UNKNOWN,
         is_persistent=definition.is_persistent,
         has_autostart=definition.has_autostart,

@@ -70,3 +70,7 @@ class PlaceTakenError(CopyError):
     """This host has another file of that name: it is somebody's, and stays."""
 
     message = "There is another file at {path} already, with another content."
+
+
+class MediumUnreadableError(LimosaError):
+    message = "{path}, which the guest reads, cannot be read: {reason}"

@@ -153,6 +153,7 @@ class Examiner:
             dest=self._hypervisor.host_facts(),
             source=arguments.source,
             source_host=arguments.source_host,
+            source_address=arguments.source_address,
             ram_allocation_ratio=arguments.ram_allocation_ratio,
             declared=arguments.declared,
         )

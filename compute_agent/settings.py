@@ -5,6 +5,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
+from common.states import MissingMedium
 from compute_agent.network_settings import NetworkSettings
 from compute_agent.volume_settings import VolumeSettings
 
@@ -28,12 +29,21 @@ class LiveMigrationSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSettings:
+    """[media]: what is done about media and boot files that this host has not."""
+
+    missing_medium: MissingMedium = MissingMedium.COPY
+    directory: Path | None = None  # None: below state_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that an agent is told."""
 
     host: str
     state_path: Path
     live_migration: LiveMigrationSettings
+    media: MediaSettings = MediaSettings()
     migration_ports: tuple[int, int] = (49152, 49215)  # first and last
     checks_ports: bool = True
     requires_disk_lock: bool = False
@@ -49,6 +59,10 @@ class Settings:
     networks: NetworkSettings = field(default_factory=NetworkSettings)
     volumes: VolumeSettings = field(default_factory=VolumeSettings)
 
+    @property
+    def media_directory(self) -> Path:
+        return self.media.directory or self.state_path / "media"
+
     @classmethod
     def read(cls, conf: cfg.ConfigOpts) -> "Settings":
         """From a configuration that `common.config.load` has validated."""
@@ -56,6 +70,10 @@ class Settings:
             host=conf.host,
             state_path=Path(conf.state_path),
             live_migration=_live_migration(conf),
+            media=MediaSettings(
+                missing_medium=MissingMedium(conf.media.missing_medium),
+                directory=Path(conf.media.directory) if conf.media.directory else None,
+            ),
             migration_ports=(conf.libvirt.migration_port_min, conf.libvirt.migration_port_max),
             checks_ports=conf.libvirt.check_migration_ports,
             requires_disk_lock=conf.libvirt.require_disk_lock,

@@ -6,9 +6,11 @@ it, `preparing` lets go, when the guest is proven and committed to be on the des
 
 import logging
 import time
+from dataclasses import replace
 
 from common.migration import CheckSourceArguments, ObserveArguments, PostSourceArguments
 from common.states import DestSeen, Result, SourceSeen, Verb
+from common.transfer import TransferPlan
 from compute_agent import guards
 from compute_agent.definition_records import DefinitionRecords
 from compute_agent.events import EventHub
@@ -19,6 +21,7 @@ from compute_agent.hypervisor.libvirt_errors import (
     HypervisorOperationError,
     JobAbsentError,
 )
+from compute_agent.media_contents import MediaContents
 from compute_agent.observation import Observation, SourceLook
 from compute_agent.preparing import Departure, Preparations, Told
 from compute_agent.settings import Settings
@@ -45,6 +48,7 @@ class Source:
         examiner: Examiner,
         hub: EventHub,
         preparations: Preparations,
+        media: MediaContents,
         settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
@@ -53,6 +57,7 @@ class Source:
         self._examiner = examiner
         self._hub = hub
         self._preparations = preparations
+        self._media = media
         self._settings = settings
 
     def verbs(self) -> Verbs:
@@ -77,8 +82,19 @@ class Source:
             findings=examined.found.findings,
             detail=" ".join(examined.found.failures),
             traits=examined.traits if examined.found.accepts else None,
-            plan=examined.plan,
+            plan=self._with_media(work, examined.plan),
         )
+
+    def _with_media(self, work: Work, plan: TransferPlan | None) -> TransferPlan | None:
+        """Not for `limosa check`: to read a large medium for the first time takes longer than anybody waits for that."""
+        if plan is None:
+            return None
+        media = self._media.transfers(
+            self._hypervisor.definition(work.command.instance),
+            host=self._hypervisor.host_facts(),
+            is_stopped=lambda: work.is_stopped,
+        )
+        return replace(plan, media=media)
 
     # ---- look
 

@@ -16,6 +16,7 @@ from compute_agent.checks.interfaces import check_interfaces, check_mtus
 from compute_agent.checks.jobs import check_jobs
 from compute_agent.checks.look import DestLook, SourceLook
 from compute_agent.checks.machine import check_machine
+from compute_agent.checks.media import check_media, check_media_at_source
 from compute_agent.checks.memory import check_memory
 from compute_agent.checks.movable import check_movable
 from compute_agent.checks.names import check_names
@@ -35,6 +36,7 @@ DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_users,
     check_graphics,
     check_disk_access,
+    check_media,
     check_disk_locks,
     check_lock_manager,
     check_security_models,
@@ -52,6 +54,7 @@ SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_jobs,
     check_obstacles,
     check_storage,
+    check_media_at_source,
     check_peer,
     check_ports,
     check_mtus,

@@ -1,7 +1,7 @@
 """On the dest: whether QEMU, as the user that it will run as, can open each disk. What root can do says nothing.
 
-But for what is only read (media, read-only disks): libvirt gives that to QEMU's user when it prepares the guest, so that it
-must be there and be opened by either of the two. It is not shown to be shared: one copy of an image is as good as another.
+But for a read-only disk that stands on other images: libvirt gives that to QEMU's user when it prepares the guest, so that
+it must be there and be opened by either of the two. All else that is only read is copied where it is missing: `media`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ def _of_own(look: DestLook, user: User | None) -> Iterator[Finding]:
 
 def _of_only_read(look: DestLook, user: User | None) -> Iterator[Finding]:
     """Here the storage has no check of its own. Only what the agent is denied is left to QEMU's user."""
-    disks = [disk for disk in look.guest.disks if parts.is_only_read(disk) and not parts.is_dispensable(disk)]
+    disks = [disk for disk in look.guest.disks if disk.layers and parts.is_only_read(disk)]
     openings = [(disk.target, FileAction(do="open", path=disk.source)) for disk in disks]
     if not openings:
         return

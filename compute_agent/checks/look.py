@@ -25,6 +25,7 @@ class DestLook:
     dest: HostFacts
     source: HostFacts | None  # None: the conductor does not know
     source_host: str  # empty: the conductor is of an older version
+    source_address: str = ""  # how this host reaches the source's libvirtd; empty: not known
     ram_allocation_ratio: float = 1.0  # the conductor's
     declared: Declarations = field(default_factory=Declarations)
 

@@ -166,7 +166,7 @@ def _interface_source(source: Element) -> str:
 
 
 def _boot_files(domain: Element) -> tuple[tuple[str, str], ...]:
-    found = ((what, domain.text_of(f"os/{what}")) for what in ("kernel", "initrd", "dtb"))
+    found = ((what, domain.text_of(f"os/{what}")) for what in ("kernel", "initrd", "dtb", "loader", "nvram"))
     return tuple((what, path) for what, path in found if path)
 
 

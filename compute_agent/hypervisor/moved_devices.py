@@ -29,7 +29,7 @@ def _change_disks(document: XmlText, changes: DomainChanges) -> None:
 
 def _change_disk(document: XmlText, disk: Element, change: DiskChange) -> None:
     source = disk.find("source")
-    if source is None:
+    if source is None or (change.instead_of and change.instead_of not in source.attributes.values()):
         return
     if change.is_emptied:
         document.remove(source)
@@ -79,5 +79,5 @@ def _change_attributes(document: XmlText, element: Element, values: Mapping[str,
 def _change_boot_files(document: XmlText, changes: DomainChanges) -> None:
     for change in changes.boot_files:
         element = document.root.find(f"os/{change.what}")
-        if element is not None:
+        if element is not None and change.instead_of in ("", element.text):
             document.set_text(element, change.path)

@@ -20,7 +20,7 @@ PROBE_PREFIX = ".limosa-probe-"
 _PROBE_MODE = 0o644  # no secret; a server that maps root to somebody else must still let the source read it
 _TOKEN_BYTES = 16
 _READ_MAX_BYTES = 256
-_REMOVABLE = ("cdrom", "floppy")
+_REMOVABLE = ("cdrom",)
 
 
 class FileStorage:

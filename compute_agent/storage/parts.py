@@ -16,12 +16,17 @@ def is_only_read(disk: DiskFacts) -> bool:
 
     An image below a disk is only read too, but an overlay means nothing without just the base that it was made on.
     """
-    return disk.type in _LOCAL_TYPES and (disk.is_readonly or disk.device in _REMOVABLE)
+    return disk.type in _LOCAL_TYPES and (disk.is_readonly or disk.device == "cdrom")
 
 
 def is_dispensable(disk: DiskFacts) -> bool:
     """Whether the guest starts on the dest without it: a drive without a medium, or one that libvirt may empty."""
-    return not disk.source or (disk.device in _REMOVABLE and disk.startup_policy in _DISPENSABLE)
+    return not disk.source or (is_removable(disk) and disk.startup_policy in _DISPENSABLE)
+
+
+def is_removable(disk: DiskFacts) -> bool:
+    """Whether it is a drive that may be without a medium."""
+    return disk.device in _REMOVABLE
 
 
 def shared_parts(disk: DiskFacts) -> tuple[Disk, ...]:

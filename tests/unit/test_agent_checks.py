@@ -529,11 +529,15 @@ def test_a_disk_that_is_missing_is_the_storages_finding(dest, tmp_path):
 
 
 @pytest.mark.parametrize("may_qemus_user", [True, False])
-def test_a_medium_that_the_agent_may_not_open_is_left_to_qemus_user(dest, monkeypatch, may_qemus_user):
+def test_a_read_only_chain_that_the_agent_may_not_open_is_left_to_qemus_user(
+    dest, monkeypatch, may_qemus_user
+):
     denied = Done(error="Permission denied", code=13)
     monkeypatch.setattr(disk_access, "do_here", lambda actions: tuple(denied for _ in actions))
     monkeypatch.setattr(disk_access, "run_as", lambda *_, **__: ((Done() if may_qemus_user else denied),))
-    look = with_disk(dest, "/srv/images/web1.iso", device="cdrom")
+    look = with_disk(
+        dest, "/srv/images/web1.qcow2", is_readonly=True, layers=(("file", "/srv/images/base.raw"),)
+    )
     look = replace(look, dest=replace(dest.dest, qemu_uid=OTHER_USER, qemu_gid=OTHER_USER))
 
     found = codes(disk_access.check_disk_access(look))
