@@ -23,6 +23,7 @@ _VERSION_KEY: Final = "schema_version"
 _SPELLINGS: Final[Mapping[str, str]] = {
     "uuid": "UUID",
     "id": "ID",
+    "mac": "MAC",
     "cpu": "CPU",
     "vcpus": "VCPUs",
     "mib": "MiB",
@@ -131,6 +132,10 @@ _TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "guests": ", ".join,
     "findings": lambda found: "\n".join(map(sentences.of_finding, found)),
     "progress": lambda newest: progress.numbers(newest.statistics, eta_s=newest.eta_s),
+    "addresses": "\n".join,
+    "groups": "\n".join,
+    "rules": lambda rules: "\n".join(map(sentences.of_rule, rules)),
+    "ports": lambda ports: "\n".join(map(sentences.of_port, ports)),
     "steps": lambda steps: "\n".join(map(sentences.of_step, steps)),
 }
 """Keys whose values are more than a word or a number."""

@@ -6,7 +6,9 @@ from client.exit_codes import was_refused
 from client.progress import MIB
 from common.checks import Finding, Severity
 from common.errors import LimosaError
-from common.states import MigrationStatus
+from common.filtering import PortInForce
+from common.firewall_views import RuleView
+from common.states import Direction, MigrationStatus
 from common.views import MigrationView, StepTime
 
 _INDENT = "    "
@@ -76,6 +78,25 @@ def of_finding(finding: Finding) -> str:
     where = f"{finding.host}: " if finding.host else ""
     kind = "" if finding.severity is Severity.REFUSES else "warning: "
     return f"{where}{kind}{finding.sentence} [{finding.code}]"
+
+
+def of_rule(rule: RuleView) -> str:
+    """One line: its number and what it lets through; `icmp 8/0` is a type and its code."""
+    joint = "/" if rule.protocol == "icmp" else "-"
+    ends = (
+        (rule.port_min,)
+        if rule.port_min == rule.port_max and joint == "-"
+        else (rule.port_min, rule.port_max)
+    )
+    what = f"{rule.protocol} {joint.join(str(end) for end in ends if end is not None)}".rstrip()
+    preposition = "from" if rule.direction is Direction.INGRESS else "to"
+    remote = rule.remote or "anybody" if rule.remote_group is None else f"group {rule.remote_group}"
+    return f"{rule.id}: {rule.direction} IPv{rule.family} {what} {preposition} {remote}"
+
+
+def of_port(port: PortInForce) -> str:
+    """The rules of one interface, in the language of whatever filters there."""
+    return "\n".join((f"{port.mac} {port.tap}".rstrip(), *(f"{_INDENT}{line}" for line in port.lines)))
 
 
 def _of_findings(findings: Iterable[Finding]) -> Iterator[str]:

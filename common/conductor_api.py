@@ -6,6 +6,16 @@ Calls raise ServiceUnreachableError if no conductor answers, casts raise BusErro
 from common.envelope import Interface
 from common.facts import Heartbeat, Report
 from common.filtering import GuestFiltering
+from common.firewall_views import (
+    FirewallView,
+    PortFilter,
+    PortRequest,
+    PortView,
+    RuleRequest,
+    RuleView,
+    SecurityGroupRequest,
+    SecurityGroupView,
+)
 from common.migration import Acknowledgement, Outcome, Progress
 from common.rpc import Bus
 from common.views import (
@@ -146,6 +156,47 @@ class ConductorAPI:
         Raises InstanceNotFoundError, InstanceAmbiguousError.
         """
         return self._client.call("instance_history", instance, limit, kind=tuple[HistoryView, ...])
+
+    # ---- for clients: the firewall
+
+    def create_security_group(self, request: SecurityGroupRequest) -> SecurityGroupView:
+        """Raises SecurityGroupExistsError, InvalidRequestError."""
+        return self._client.call("create_security_group", request, kind=SecurityGroupView, tries=CHANGE_TRIES)
+
+    def list_security_groups(self) -> tuple[SecurityGroupView, ...]:
+        return self._client.call("list_security_groups", kind=tuple[SecurityGroupView, ...])
+
+    def show_security_group(self, group: str) -> SecurityGroupView:
+        """Raises SecurityGroupNotFoundError."""
+        return self._client.call("show_security_group", group, kind=SecurityGroupView)
+
+    def delete_security_group(self, group: str) -> SecurityGroupView:
+        """As it was; raises SecurityGroupNotFoundError, SecurityGroupInUseError."""
+        return self._client.call("delete_security_group", group, kind=SecurityGroupView, tries=CHANGE_TRIES)
+
+    def add_security_group_rule(self, request: RuleRequest) -> RuleView:
+        """Raises InvalidRequestError for one that makes no sense, SecurityGroupNotFoundError, RuleExistsError."""
+        return self._client.call("add_security_group_rule", request, kind=RuleView, tries=CHANGE_TRIES)
+
+    def remove_security_group_rule(self, group: str, rule: int) -> RuleView:
+        """As it was; raises SecurityGroupNotFoundError, RuleNotFoundError."""
+        return self._client.call("remove_security_group_rule", group, rule, kind=RuleView, tries=CHANGE_TRIES)
+
+    def set_port(self, request: PortRequest) -> PortView:
+        """Raises InvalidRequestError, PortNotFoundError, SecurityGroupNotFoundError, and as `show_instance`."""
+        return self._client.call("set_port", request, kind=PortView, tries=CHANGE_TRIES)
+
+    def unset_port(self, instance: str, mac: str) -> PortView:
+        """Forget what is declared of it; raises PortNotDeclaredError, and as `show_instance`."""
+        return self._client.call("unset_port", instance, mac, kind=PortView, tries=CHANGE_TRIES)
+
+    def list_ports(self, which: PortFilter) -> tuple[PortView, ...]:
+        """Raises SecurityGroupNotFoundError, and as `show_instance`."""
+        return self._client.call("list_ports", which, kind=tuple[PortView, ...])
+
+    def show_firewall(self, instance: str, *, host: str | None = None) -> FirewallView:
+        """What is in force on its host, or on one that is named; raises HostSilentError, and as `show_instance`."""
+        return self._client.call("show_firewall", instance, host, kind=FirewallView)
 
     # ---- for agents
 

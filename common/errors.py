@@ -187,6 +187,56 @@ class LastAdministratorError(LimosaError):
     exit_code = 4
 
 
+class SecurityGroupNotFoundError(LimosaError):
+    message = "There is no security group {group}."
+    hint = "`limosa security-group list` shows them."
+    exit_code = 3
+
+
+class SecurityGroupExistsError(LimosaError):
+    message = "There is a security group {group} already."
+    hint = "`limosa security-group show {group}` shows it."
+    exit_code = 2
+
+
+class SecurityGroupInUseError(LimosaError):
+    message = "Security group {group} is in use: {users}."
+    hint = "Take the interfaces out with `limosa port set` or `limosa port unset`, and remove the rules; then it can go."
+    exit_code = 4
+
+
+class RuleExistsError(LimosaError):
+    message = "Security group {group} has this rule already: rule {id}."
+    exit_code = 2
+
+
+class RuleNotFoundError(LimosaError):
+    message = "Security group {group} has no rule {id}."
+    hint = "`limosa security-group show {group}` shows those that it has."
+    exit_code = 3
+
+
+class PortNotFoundError(LimosaError):
+    """No interface of that guest has this MAC."""
+
+    message = "{instance} has no interface {mac}; it has: {macs}."
+    hint = (
+        "`limosa port list --instance {instance}` shows them. One that is plugged in later is declared then."
+    )
+    exit_code = 3
+
+
+class PortNotDeclaredError(LimosaError):
+    message = "Nothing is declared of an interface {mac} of {instance}."
+    hint = "`limosa port list --instance {instance}` shows what is."
+    exit_code = 3
+
+
+class HostSilentError(LimosaError):
+    message = "The compute agent on {host} has not answered within {timeout_s} s."
+    hint = "`limosa service list` shows when it was last heard."
+
+
 class ConflictError(LimosaError):
     """A compare-and-swap found another version: somebody else advanced the row. Never shown; retried."""
 

@@ -37,6 +37,13 @@ class TaskState(StrEnum):
     MIGRATING = "migrating"
 
 
+class Direction(StrEnum):
+    """Which way packets go that a rule lets through."""
+
+    INGRESS = "ingress"  # to the guest
+    EGRESS = "egress"  # from the guest
+
+
 class PowerState(StrEnum):
     """What libvirt says of a domain, in one word."""
 

@@ -12,7 +12,7 @@ from common.errors import RefusedError
 from common.migration import CheckDestArguments
 from common.states import MigrationStatus, Phase
 from common.views import LiveMigrationRequest
-from conductor import claiming, live_migration
+from conductor import claiming, live_migration, refreshing
 from conductor.capacity import HostStatus, Limits
 from conductor.checking import Checking, dest_arguments, refuse_bad_names
 from conductor.db import hosts, instances, sagas
@@ -93,7 +93,8 @@ class Acceptance:
         )
         for host in (saga.source, saga.dest):
             claiming.claim(session, saga, host)
-        return Driven(before=saga, transition=transition, written=written)
+        to_refresh = refreshing.hosts_by_migration(session, saga, transition.saga, is_new=True)
+        return Driven(before=saga, transition=transition, written=written, to_refresh=to_refresh)
 
     def _candidates(
         self, known: Mapping[str, HostStatus], guest: GuestStatus, dest: str | None

@@ -23,7 +23,9 @@ from conductor.db.engine import Database
 from conductor.driver import Driver
 from conductor.enabling import Enabling
 from conductor.endpoint import ConductorEndpoint
+from conductor.firewall_lookup import FirewallLookup
 from conductor.gate import Gate
+from conductor.guest_ports import GuestPorts
 from conductor.host_lookup import HostLookup
 from conductor.inventory import Inventory
 from conductor.judging import Judging
@@ -31,6 +33,7 @@ from conductor.keyring import RegisteredKeys
 from conductor.lookup import Lookup
 from conductor.news import News
 from conductor.policy import Policy
+from conductor.security_groups import SecurityGroups
 from conductor.sender import Sender
 from conductor.sweeper import Patience, Sweeper
 
@@ -79,6 +82,9 @@ class Conductor:
             news=news,
             enabling=Enabling(self.database),
             hosts=HostLookup(self.database, limits=limits),
+            groups=SecurityGroups(self.database, self.sender),
+            ports=GuestPorts(self.database, self.sender),
+            firewall=FirewallLookup(self.database, agents),
             lacks=gate.lacks,
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))

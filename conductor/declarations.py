@@ -4,9 +4,11 @@ from sqlalchemy.orm import Session
 
 from common.facts import GuestFacts
 from common.states import StorageMode
-from common.transfer import Declarations
+from common.transfer import Declarations, Filtering
+from conductor.db import filtering as filterings
 
 
-def declarations_of(session: Session, guest: GuestFacts, *, storage: StorageMode) -> Declarations:  # noqa: ARG001
+def declarations_of(session: Session, guest: GuestFacts, *, storage: StorageMode) -> Declarations:
     """As they are in this transaction."""
-    return Declarations(storage=storage)
+    filtering = filterings.read(session, [guest.uuid]).get(guest.uuid, Filtering())
+    return Declarations(storage=storage, filtering=filtering)

@@ -6,6 +6,7 @@ before the cast, the sweeper of any conductor sends the command that the row mak
 
 import logging
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from common import log
 from common.errors import MigrationNotFoundError
 from common.migration import Outcome, Progress
-from conductor import announcements, claiming, live_migration
+from conductor import announcements, claiming, live_migration, refreshing
 from conductor import saga as engine
 from conductor.announcements import Announcer
 from conductor.capacity import Limits
@@ -35,6 +36,7 @@ class Driven:
     transition: Transition
     written: Written | None = None
     progress: Progress | None = None  # of one that has ended: the last figures of its job
+    to_refresh: AbstractSet[str] = frozenset()  # hosts that are to ask for the rules of their guests
 
 
 class Driver:
@@ -86,6 +88,7 @@ class Driver:
             self._sender.acknowledge(host, instance=saga.instance, epoch=saga.epoch)
         if not saga.is_open:
             self._sender.forget(saga.migration)
+        self._sender.refresh_filtering(driven.to_refresh)
         self._news.publish(saga.migration)
         if driven.written is not None:
             self._announcer.announce(
@@ -111,7 +114,10 @@ class Driver:
         if isinstance(event, Answered):
             sagas.close_progress(session, event.outcome)
         progress = None if saga.is_open else sagas.last_progress(session, saga.migration)
-        return Driven(before=before, transition=transition, written=written, progress=progress)
+        to_refresh = refreshing.hosts_by_migration(session, before, saga)
+        return Driven(
+            before=before, transition=transition, written=written, progress=progress, to_refresh=to_refresh
+        )
 
 
 def _was_asked(saga: Saga, outcome: Outcome) -> bool:

@@ -8,6 +8,16 @@ from common.context import Context
 from common.dispatch import exposed
 from common.facts import Heartbeat, Report
 from common.filtering import GuestFiltering
+from common.firewall_views import (
+    FirewallView,
+    PortFilter,
+    PortRequest,
+    PortView,
+    RuleRequest,
+    RuleView,
+    SecurityGroupRequest,
+    SecurityGroupView,
+)
 from common.identity import Principal
 from common.migration import Acknowledgement, Outcome, Progress
 from common.states import Phase, Role
@@ -36,12 +46,15 @@ from conductor.db import instances, sagas
 from conductor.db.engine import Database
 from conductor.driver import Driver
 from conductor.enabling import Enabling
+from conductor.firewall_lookup import FirewallLookup
+from conductor.guest_ports import GuestPorts
 from conductor.host_lookup import HostLookup
 from conductor.inventory import Inventory
 from conductor.judging import Judging
 from conductor.lookup import Lookup
 from conductor.news import News
 from conductor.saga import AbortAsked, Saga
+from conductor.security_groups import SecurityGroups
 
 LOG = logging.getLogger(__name__)
 
@@ -63,6 +76,9 @@ class ConductorEndpoint:
         news: News,
         enabling: Enabling,
         hosts: HostLookup,
+        groups: SecurityGroups,
+        ports: GuestPorts,
+        firewall: FirewallLookup,
         lacks: Callable[[Principal, str], Role | None],
     ) -> None:
         self._database = database
@@ -76,6 +92,9 @@ class ConductorEndpoint:
         self._news = news
         self._enabling = enabling
         self._hosts = hosts
+        self._groups = groups
+        self._ports = ports
+        self._firewall = firewall
         self._lacks = lacks
 
     # ---- for clients
@@ -185,6 +204,46 @@ class ConductorEndpoint:
     def instance_history(self, _context: Context, instance: str, limit: int) -> tuple[HistoryView, ...]:
         return self._lookup.instance_history(instance, limit=limit)
 
+    @exposed
+    def create_security_group(self, context: Context, request: SecurityGroupRequest) -> SecurityGroupView:
+        return self._groups.create(request, asked=context)
+
+    @exposed
+    def list_security_groups(self, _context: Context) -> tuple[SecurityGroupView, ...]:
+        return self._groups.list()
+
+    @exposed
+    def show_security_group(self, _context: Context, group: str) -> SecurityGroupView:
+        return self._groups.show(group)
+
+    @exposed
+    def delete_security_group(self, _context: Context, group: str) -> SecurityGroupView:
+        return self._groups.delete(group)
+
+    @exposed
+    def add_security_group_rule(self, context: Context, request: RuleRequest) -> RuleView:
+        return self._groups.add_rule(request, asked=context)
+
+    @exposed
+    def remove_security_group_rule(self, _context: Context, group: str, rule: int) -> RuleView:
+        return self._groups.remove_rule(group, rule)
+
+    @exposed
+    def set_port(self, _context: Context, request: PortRequest) -> PortView:
+        return self._ports.declare(request)
+
+    @exposed
+    def unset_port(self, _context: Context, instance: str, mac: str) -> PortView:
+        return self._ports.forget(instance, mac)
+
+    @exposed
+    def list_ports(self, _context: Context, which: PortFilter) -> tuple[PortView, ...]:
+        return self._ports.list(which)
+
+    @exposed
+    def show_firewall(self, _context: Context, instance: str, host: str | None) -> FirewallView:
+        return self._firewall.show(instance, host=host)
+
     # ---- for agents: `conductor.gate` has seen to it that each speaks for its own host
 
     @exposed
@@ -226,6 +285,5 @@ class ConductorEndpoint:
             )
 
     @exposed
-    def filtering_of_host(self, _context: Context, host: str, after: str) -> tuple[GuestFiltering, ...]:  # noqa: ARG002
-        """Nobody can declare any yet."""
-        return ()
+    def filtering_of_host(self, _context: Context, host: str, after: str) -> tuple[GuestFiltering, ...]:
+        return self._firewall.of_host(host, after=after)

@@ -41,7 +41,11 @@ KEPT_AGES = 3  # first answers are kept for this many times the age that a messa
 REJECTIONS_MAX = 60
 REJECTIONS_OF_ONE_MAX = 10
 REJECTIONS_PERIOD_S = 60.0
-_TARGET_FIELDS = ("instance", "dest", "name", "role", "host", "valid_days")  # of a request; no key, no secret
+# Of a request; no key, no secret.
+_TARGET_FIELDS = (
+    "instance", "dest", "name", "role", "host", "valid_days", "group", "mac", "addresses", "groups", "direction", "family",
+    "protocol", "port_min", "port_max", "icmp_type", "icmp_code", "remote", "remote_group",
+)  # fmt: skip
 
 LOG = logging.getLogger(__name__)
 
@@ -189,10 +193,14 @@ def _target(arguments: tuple[Any, ...]) -> str:
         if is_dataclass(argument):
             names = [field.name for field in fields(argument) if field.name in _TARGET_FIELDS]
             values = {name: getattr(argument, name) for name in names}
-            words += [f"{name}={value}" for name, value in values.items() if value is not None]
+            words += [f"{name}={_word(value)}" for name, value in values.items() if value is not None]
         elif isinstance(argument, str | int | float):
             words.append(str(argument))
     return " ".join(words)
+
+
+def _word(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _sentence(failure: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What the agents tell on their own account: heartbeats, and reports of hosts and guests (design, section 5)."""
 
 import logging
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 from common import log
 from common.events import Event
 from common.facts import Heartbeat, Report
-from conductor import settling
+from conductor import refreshing, settling
 from conductor.announcements import Announcer
 from conductor.db import clock, hosts
 from conductor.db.engine import Database
@@ -23,6 +24,7 @@ class _Taken:
 
     events: tuple[Event, ...] = ()
     needs_full: bool = False
+    to_refresh: AbstractSet[str] = frozenset()  # hosts whose guests have other rules now, or other guests
 
 
 class Inventory:
@@ -43,6 +45,7 @@ class Inventory:
         with log.fields(host=report.host):
             taken = self._database.transact(lambda session: _take_over(session, report))
         self._announcer.announce(taken.events)
+        self._sender.refresh_filtering(taken.to_refresh)
         if taken.needs_full:
             self._sender.request_report(report.host)
 
@@ -75,4 +78,8 @@ def _take_over(session: Session, report: Report) -> _Taken:
     if report.facts is not None:
         host.facts = hosts.facts_json(report.facts)
     events = settling.take_over_guests(session, report)
-    return _Taken(events=events, needs_full=is_first and not report.is_full)
+    return _Taken(
+        events=events,
+        needs_full=is_first and not report.is_full,
+        to_refresh=refreshing.hosts_by_sightings(session, events) if events else frozenset(),
+    )

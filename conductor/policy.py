@@ -56,6 +56,30 @@ RULES: Final = (
     Rule(method="instance_history", role=Role.READER, what="read the history of an instance"),
     Rule(method="enable_service", role=Role.OPERATOR, what="enable a host", is_change=True),
     Rule(method="disable_service", role=Role.OPERATOR, what="disable a host", is_change=True),
+    Rule(method="list_security_groups", role=Role.READER, what="list security groups"),
+    Rule(method="show_security_group", role=Role.READER, what="look at a security group"),
+    Rule(method="create_security_group", role=Role.OPERATOR, what="create a security group", is_change=True),
+    Rule(method="delete_security_group", role=Role.OPERATOR, what="delete a security group", is_change=True),
+    Rule(
+        method="add_security_group_rule", role=Role.OPERATOR, what="change a security group", is_change=True
+    ),
+    Rule(
+        method="remove_security_group_rule",
+        role=Role.OPERATOR,
+        what="change a security group",
+        is_change=True,
+    ),
+    Rule(method="list_ports", role=Role.READER, what="list the interfaces of instances"),
+    Rule(
+        method="set_port", role=Role.OPERATOR, what="set addresses and groups of an interface", is_change=True
+    ),
+    Rule(
+        method="unset_port",
+        role=Role.OPERATOR,
+        what="set addresses and groups of an interface",
+        is_change=True,
+    ),
+    Rule(method="show_firewall", role=Role.READER, what="look at the firewall of an instance"),
     Rule(method="list_administrators", role=Role.READER, what="list administrators"),
     Rule(method="create_administrator", role=Role.ADMIN, what="create an administrator", is_change=True),
     Rule(method="revoke_administrator", role=Role.ADMIN, what="revoke an administrator", is_change=True),

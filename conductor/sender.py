@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from common.agent_api import AgentAPI
 from common.migration import Acknowledgement, Command
@@ -50,6 +50,15 @@ class Sender:
             self._agents.request_report(host)
         except BusError as error:
             LOG.info("%s is not asked for a report: %s", host, error)
+
+    def refresh_filtering(self, hosts: Collection[str]) -> None:
+        """Have these hosts ask for the rules of their guests; one that is not told asks by itself, later."""
+        for host in sorted(hosts):
+            try:
+                self._agents.refresh_filtering(host)
+            except BusError as error:
+                LOG.warning("%s and those behind it hear of new rules later: %s", host, error)
+                return  # the broker is away: it is no use to wait for it once for each host
 
     def forget(self, migration: str) -> None:
         """It has ended; nothing of it is sent again."""

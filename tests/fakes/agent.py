@@ -5,7 +5,8 @@ the outcome, or None for silence (`default` and `outcome` help to make one).
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from common.checks import Finding
@@ -32,6 +33,7 @@ from common.states import DestSeen, PowerState, Result, SourceSeen, Verb
 Answer = Callable[[Command], Outcome | None]
 
 DOWNTIME_MS = 42
+CALL_WAIT_S = 5.0
 TRAITS = GuestTraits(is_persistent=True, has_autostart=False, is_paused=False)
 RESULTS = {
     Verb.POST_DEST: Result.RUNNING,
@@ -100,6 +102,8 @@ class FakeAgent:
         self.looks = True  # else it answers as if nothing spoke against it, and says nothing of itself
         self._answers: dict[Verb, Answer] = {}
         self._changed = threading.Condition()
+        self._answers_calls = threading.Event()
+        self._answers_calls.set()
 
     # ---- what the conductor calls
 
@@ -161,6 +165,7 @@ class FakeAgent:
 
     @exposed
     def show_filtering(self, _context: Context, instance: str) -> FilteringInForce:
+        assert self._answers_calls.wait(CALL_WAIT_S)
         for known in self.filtering:
             if known.instance == instance:
                 return FilteringInForce(driver="nftables", revision=known.filtering.revision)
@@ -176,6 +181,15 @@ class FakeAgent:
 
     def forget_script(self) -> None:
         self._answers.clear()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It lives, and does not answer who asks it for its filtering."""
+        self._answers_calls.clear()
+        try:
+            yield
+        finally:
+            self._answers_calls.set()
 
     def heartbeat(self) -> None:
         self.conductor.heartbeat(

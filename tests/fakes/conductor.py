@@ -6,9 +6,27 @@ It has the client's half of `common.conductor_api.ConductorAPI`; a test compares
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from common.errors import HostNotFoundError, InstanceNotFoundError, LimosaError, MigrationNotFoundError
+from common.errors import (
+    HostNotFoundError,
+    InstanceNotFoundError,
+    LimosaError,
+    MigrationNotFoundError,
+    SecurityGroupNotFoundError,
+)
+from common.filtering import PortInForce
+from common.firewall_views import (
+    FirewallView,
+    PortFilter,
+    PortRequest,
+    PortView,
+    RuleRequest,
+    RuleView,
+    SecurityGroupRequest,
+    SecurityGroupView,
+)
 from common.states import (
     AuditResult,
+    Direction,
     HostState,
     MigrationStatus,
     MigrationType,
@@ -130,6 +148,60 @@ def audit_view(**changes: object) -> AuditView:
     return AuditView(**{**values, **changes})
 
 
+def rule_view(**changes: object) -> RuleView:
+    values: dict[str, object] = {
+        "id": 7,
+        "group": "web",
+        "direction": Direction.INGRESS,
+        "family": 4,
+        "protocol": "tcp",
+        "port_min": 80,
+        "port_max": 80,
+        "remote": None,
+        "remote_group": None,
+    }
+    return RuleView(**{**values, **changes})
+
+
+def group_view(**changes: object) -> SecurityGroupView:
+    values: dict[str, object] = {
+        "name": "web",
+        "description": "",
+        "rules": (rule_view(),),
+        "members": 1,
+        "created_at": NOW,
+        "created_by": "ann",
+    }
+    return SecurityGroupView(**{**values, **changes})
+
+
+def port_view(**changes: object) -> PortView:
+    values: dict[str, object] = {
+        "instance_uuid": INSTANCE,
+        "instance_name": "web1",
+        "host": "compute1",
+        "mac": "52:54:00:00:00:01",
+        "addresses": (),
+        "groups": (),
+        "is_present": True,
+    }
+    return PortView(**{**values, **changes})
+
+
+def firewall_view(**changes: object) -> FirewallView:
+    values: dict[str, object] = {
+        "instance_uuid": INSTANCE,
+        "instance_name": "web1",
+        "host": "compute1",
+        "driver": "nftables",
+        "is_current": True,
+        "revision": 12,
+        "declared_revision": 12,
+        "ports": (PortInForce(mac="52:54:00:00:00:01", tap="vnet0", lines=("tcp dport 80 accept",)),),
+    }
+    return FirewallView(**{**values, **changes})
+
+
 Happening = MigrationView | BaseException
 """One answer to a poll: a newer view, or what the call raises."""
 
@@ -149,6 +221,9 @@ class FakeConductor:
     audit: tuple[AuditView, ...] = ()
     checked: tuple[HostCheckView, ...] = ()
     script: Iterable[Happening] = ()
+    groups: tuple[SecurityGroupView, ...] = ()
+    ports: tuple[PortView, ...] = ()
+    firewall: tuple[FirewallView, ...] = ()
     error: BaseException | None = None  # what every call but the polls raises
     on_poll: Callable[[float], None] = lambda timeout_s: None  # called when a poll finds nothing new
     requests: list[object] = field(default_factory=list)
@@ -265,6 +340,57 @@ class FakeConductor:
         self.show_instance(instance)
         self.requests.append((instance, limit))
         return self.history
+
+    def create_security_group(self, request: SecurityGroupRequest) -> SecurityGroupView:
+        self._fail()
+        self.requests.append(request)
+        return group_view(name=request.name, description=request.description)
+
+    def list_security_groups(self) -> tuple[SecurityGroupView, ...]:
+        self._fail()
+        return self.groups
+
+    def show_security_group(self, group: str) -> SecurityGroupView:
+        self._fail()
+        for view in self.groups:
+            if view.name == group:
+                return view
+        raise SecurityGroupNotFoundError(group=group)
+
+    def delete_security_group(self, group: str) -> SecurityGroupView:
+        view = self.show_security_group(group)
+        self.requests.append(group)
+        return view
+
+    def add_security_group_rule(self, request: RuleRequest) -> RuleView:
+        self._fail()
+        self.requests.append(request)
+        return rule_view(group=request.group)
+
+    def remove_security_group_rule(self, group: str, rule: int) -> RuleView:
+        self._fail()
+        self.requests.append((group, rule))
+        return rule_view(group=group, id=rule)
+
+    def set_port(self, request: PortRequest) -> PortView:
+        self._fail()
+        self.requests.append(request)
+        return port_view(mac=request.mac, addresses=request.addresses or (), groups=request.groups or ())
+
+    def unset_port(self, instance: str, mac: str) -> PortView:
+        self._fail()
+        self.requests.append((instance, mac))
+        return port_view(mac=mac)
+
+    def list_ports(self, which: PortFilter) -> tuple[PortView, ...]:
+        self._fail()
+        self.requests.append(which)
+        return self.ports
+
+    def show_firewall(self, instance: str, *, host: str | None = None) -> FirewallView:
+        self._fail()
+        self.requests.append((instance, host))
+        return self.firewall[0]
 
     def _with_status(self, host: str, status: ServiceStatus, reason: str | None) -> ServiceView:
         self._fail()

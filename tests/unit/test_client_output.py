@@ -201,7 +201,7 @@ def test_completion_knows_every_command_and_asks_nobody():
         firsts = re.search(r" cmds='([^']*)'", ended.stdout)
         assert firsts and first in firsts.group(1).split(), command.name
         if rest:
-            seconds = re.search(rf"cmds_{first}='([^']*)'", ended.stdout)
+            seconds = re.search(rf"cmds_{first.replace('-', '_')}='([^']*)'", ended.stdout)
             assert seconds and rest[0] in seconds.group(1).split(), command.name
 
 

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from conductor.db import firewall_models  # noqa: F401 (its tables are to be known)
 from conductor.db.models import Base
 
 context.configure(

@@ -1,0 +1,58 @@
+"""What is filtered of a guest: as it is declared, for its hosts; and as it is in force there, for whoever asks."""
+
+from typing import Final
+
+from common.agent_api import AgentAPI
+from common.errors import HostNotFoundError, HostSilentError, ServiceUnreachableError
+from common.filtering import GuestFiltering
+from common.firewall_views import FirewallView
+from conductor.db import filtering, instances
+from conductor.db.engine import Database
+from conductor.db.models import Host
+
+# Guests in one answer to a host. One with 1,000 addresses in each of its rules takes some 20 kB a rule.
+GUESTS_PER_ANSWER: Final = 32
+SHOW_TIMEOUT_S: Final = 10.0
+
+
+class FirewallLookup:
+    """Reads rows, and asks the one host."""
+
+    def __init__(self, database: Database, agents: AgentAPI) -> None:
+        self._database = database
+        self._agents = agents
+
+    def of_host(self, host: str, *, after: str) -> tuple[GuestFiltering, ...]:
+        """The rules of the next guests of a host behind `after`, by uuid; none: those were all."""
+        with self._database.reading() as session:
+            uuids = filtering.on_host(session, host, after=after, limit=GUESTS_PER_ANSWER)
+            found = filtering.read(session, uuids)
+        return tuple(GuestFiltering(instance=uuid, filtering=found[uuid]) for uuid in uuids if uuid in found)
+
+    def show(self, instance: str, *, host: str | None) -> FirewallView:
+        """What is in force on the guest's host, or on another one that is named.
+
+        Raises InstanceNotFoundError, InstanceAmbiguousError, HostNotFoundError, HostSilentError.
+        """
+        with self._database.reading() as session:
+            row = instances.find(session, instance)
+            declared = filtering.read(session, [row.uuid]).get(row.uuid)
+            if host is not None and session.get(Host, host) is None:
+                raise HostNotFoundError(host=f"{host:.80}")
+        asked = host or row.host
+        try:
+            found = self._agents.show_filtering(asked, row.uuid, timeout_s=SHOW_TIMEOUT_S)
+        except ServiceUnreachableError as error:
+            raise HostSilentError(host=asked, timeout_s=f"{SHOW_TIMEOUT_S:g}") from error
+        is_filtered = declared is not None and bool(declared.ports)
+        return FirewallView(
+            instance_uuid=row.uuid,
+            instance_name=row.name,
+            host=asked,
+            driver=found.driver,
+            is_current=found.revision
+            == (declared.revision if declared is not None and is_filtered else None),
+            revision=found.revision,
+            declared_revision=None if declared is None else declared.revision,
+            ports=found.ports,
+        )
