@@ -14,6 +14,7 @@ EMULATOR = SOURCES / "guest" / "emulator"
 # A versioned type and a named model, so that hosts of another generation take the guest too.
 MACHINE_TYPE = "pc-i440fx-7.2"
 CPU_MODEL = "qemu64"
+BOOT_FROM_DISK = "<boot dev='hd'/>"
 HOST_MODEL = (
     "host-model"  # in place of a model: what this host and its QEMU can do, which binds the guest to them
 )
@@ -35,6 +36,7 @@ class Domain:
     machine_type: str = MACHINE_TYPE
     cpu_model: str = CPU_MODEL
     devices: str = ""
+    boot: str = BOOT_FROM_DISK  # what stands in <os> besides its type
     vnc_listen: str | None = None  # an address of its host only: no other host can start the guest with it
     vnc_password: str | None = None
 
@@ -59,7 +61,7 @@ def render(domain: Domain) -> str:
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='{domain.machine_type}'>hvm</type>
-    <boot dev='hd'/>
+    {domain.boot}
   </os>
   <features><acpi/></features>
   {_cpu(domain.cpu_model)}

@@ -1,6 +1,7 @@
 """Build the guest's disk image once: FAT with syslinux, Debian's cloud kernel, an initramfs. No mounts.
 
-The guest boots from its disk rather than from <kernel>, because an incoming QEMU would open the kernel's file too.
+The guest boots from its disk rather than from <kernel>, because an incoming QEMU would open the kernel's file too. One that
+is to be started from <kernel> has the same files, taken out of the image.
 """
 
 import hashlib
@@ -15,6 +16,10 @@ from lab.errors import LabError, last_lines
 from lab.paths import SOURCES, LabPaths
 
 IMAGE_MIB = 24
+BOOT_FILES = ("vmlinuz", "initrd.gz")
+COMMAND_LINE = (
+    "console=ttyS0 quiet loglevel=4 mitigations=off nokaslr audit=0 panic=0 rdinit=/init"  # of its kernel
+)
 # The file system is smaller than the disk: the last block of the disk holds guestd's marker.
 _FILE_SYSTEM_MIB = 23
 _BUILD_TIMEOUT_S = 120.0
@@ -31,14 +36,19 @@ _MODULES = (
     "net/core/failover.ko",
     "drivers/net/net_failover.ko",
     "drivers/net/virtio_net.ko",
+    "drivers/scsi/scsi_common.ko",
+    "drivers/scsi/scsi_mod.ko",
+    "drivers/scsi/virtio_scsi.ko",
+    "drivers/cdrom/cdrom.ko",
+    "drivers/scsi/sr_mod.ko",
 )
 
-_SYSLINUX_CONF = """\
+_SYSLINUX_CONF = f"""\
 DEFAULT limosa
 PROMPT 0
 LABEL limosa
   LINUX vmlinuz
-  APPEND initrd=initrd.gz console=ttyS0 quiet loglevel=4 mitigations=off nokaslr audit=0 panic=0 rdinit=/init
+  APPEND initrd=initrd.gz {COMMAND_LINE}
 """
 
 
@@ -51,6 +61,12 @@ def ensure(paths: LabPaths) -> Path:
             built = _build(Path(directory), kernel=_kernel(paths))
             built.rename(image)
     return image
+
+
+def take_boot_files(paths: LabPaths, directory: Path) -> None:
+    """Put the image's `vmlinuz` and `initrd.gz` into this directory."""
+    for name in BOOT_FILES:
+        _run("mcopy", "-o", "-i", str(ensure(paths)), f"::{name}", str(directory / name))
 
 
 def _kernel(paths: LabPaths) -> Path:

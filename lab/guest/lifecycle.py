@@ -34,6 +34,7 @@ class GuestOptions:
     machine_type: str = domain.MACHINE_TYPE
     cpu_model: str = domain.CPU_MODEL
     devices: str = ""  # XML of further devices
+    boot: str = domain.BOOT_FROM_DISK  # XML of what it is started from
     has_vnc: bool = False  # on an address of its host: virsh cannot migrate it without other XML
     vnc_password: str | None = None
 
@@ -120,6 +121,7 @@ def _start(
             machine_type=options.machine_type,
             cpu_model=options.cpu_model,
             devices=options.devices,
+            boot=options.boot,
             vnc_listen=network.addresses(host.name).management if options.has_vnc else None,
             vnc_password=options.vnc_password,
             disks=disks,
