@@ -1,4 +1,4 @@
-"""The host's network links and forwarding entries, by netlink: the only importer of pyroute2.
+"""The host's network links and forwarding entries, by netlink. Only this and `link_making` import pyroute2.
 
 Every operation opens a netlink socket of its own in a native thread, and is bounded: nothing is kept that could be wrong
 a moment later. pyroute2 itself is imported as if there were no eventlet, since only native threads ever run it.
@@ -25,7 +25,7 @@ BRIDGE = "bridge"
 TAP = "tun"
 VXLAN = "vxlan"
 
-_AF_BRIDGE = 7
+AF_BRIDGE = 7
 _IFF_UP = 1
 
 T = TypeVar("T")
@@ -43,6 +43,7 @@ class Link:
     mac: str
     is_up: bool
     master: str = ""  # name of the bridge that it is a port of
+    alias: str = ""  # what whoever made it says of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +88,17 @@ class HostLinks:
         return next((link for link in self.all() if link.name == name), None)
 
     def forwarding(self, mac: str, *, bridge: str) -> Forwarding | None:
-        return self._run(lambda netlink: _get(netlink, mac, master=_index(netlink, bridge)))
+        return self._run(lambda netlink: _get(netlink, mac, master=index_of(netlink, bridge)))
 
     def remote(self, mac: str, *, vxlan: str) -> Forwarding | None:
-        return self._run(lambda netlink: _get(netlink, mac, ifindex=_index(netlink, vxlan), flags=NTF_SELF))
+        return self._run(lambda netlink: _get(netlink, mac, ifindex=index_of(netlink, vxlan), flags=NTF_SELF))
 
     def learn(self, mac: str, *, port: str) -> None:
         def replace(netlink: Any) -> None:
-            index = _index(netlink, port)
+            index = index_of(netlink, port)
             netlink.neigh(
                 "replace",
-                family=_AF_BRIDGE,
+                family=AF_BRIDGE,
                 ifindex=index,
                 lladdr=mac.lower(),
                 flags=NTF_MASTER,
@@ -132,10 +133,10 @@ def _run_in_native_thread(call: Callable[[], T]) -> T:
 def _all(netlink: Any) -> tuple[Link, ...]:
     messages = tuple(netlink.get_links())
     names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in messages}
-    return tuple(_link(message, names) for message in messages)
+    return tuple(link_of(message, names) for message in messages)
 
 
-def _link(message: Any, names: dict[int, str]) -> Link:
+def link_of(message: Any, names: dict[int, str]) -> Link:
     information = message.get_attr("IFLA_LINKINFO")
     return Link(
         name=message.get_attr("IFLA_IFNAME"),
@@ -145,12 +146,13 @@ def _link(message: Any, names: dict[int, str]) -> Link:
         mac=message.get_attr("IFLA_ADDRESS") or "",
         is_up=bool(message["flags"] & _IFF_UP),
         master=names.get(message.get_attr("IFLA_MASTER") or 0, ""),
+        alias=message.get_attr("IFLA_IFALIAS") or "",
     )
 
 
 def _get(netlink: Any, mac: str, **where: int) -> Forwarding | None:
     try:
-        entries = netlink.neigh("get", family=_AF_BRIDGE, lladdr=mac.lower(), **where)
+        entries = netlink.neigh("get", family=AF_BRIDGE, lladdr=mac.lower(), **where)
     except NetlinkError as error:
         if error.code == errno.ENOENT:
             return None
@@ -168,7 +170,7 @@ def _forwarding(netlink: Any, entry: Any, mac: str) -> Forwarding:
     )
 
 
-def _index(netlink: Any, name: str) -> int:
+def index_of(netlink: Any, name: str) -> int:
     found: list[int] = list(netlink.link_lookup(ifname=name))
     if not found:
         raise LinkError(reason=f"there is no link {name}")

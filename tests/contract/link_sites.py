@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from pyroute2 import IPRoute
 
-from compute_agent.links import VXLAN, HostLinks, Links
+from compute_agent.link_making import HostLinkMaker, LinkMaker
+from compute_agent.links import VXLAN
 from tests.fakes.links import FakeLinks
 
 CLONE_NEWNET = 0x40000000
@@ -19,7 +20,7 @@ TIMEOUT_S = 10.0
 class LinkSite(Protocol):
     """What a test arranges; `links` is what it asks."""
 
-    links: Links
+    links: LinkMaker
 
     def add_bridge(self, name: str, *, mtu: int) -> None: ...
 
@@ -27,6 +28,9 @@ class LinkSite(Protocol):
         """A port over which frames can go."""
 
     def add_vxlan(self, name: str) -> None: ...
+
+    def add_device(self, name: str, address: str) -> None:
+        """A device that is up and has this address, as 192.0.2.1/24."""
 
     def tell_vxlan(self, name: str, mac: str, remote: str) -> None: ...
 
@@ -46,6 +50,10 @@ class FakeLinkSite:
     def add_vxlan(self, name: str) -> None:
         self._fake.add(name, VXLAN)
 
+    def add_device(self, name: str, address: str) -> None:
+        self._fake.add(name, "bridge")
+        self._fake.addresses[address.partition("/")[0]] = name
+
     def tell_vxlan(self, name: str, mac: str, remote: str) -> None:
         self._fake.remotes[name, mac] = remote
 
@@ -60,7 +68,7 @@ class KernelLinkSite:
         self._calls: queue.Queue[tuple[Callable[[], Any], queue.Queue[Any]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
-        self.links = HostLinks(self._run)
+        self.links = HostLinkMaker(self._run)
 
     def add_bridge(self, name: str, *, mtu: int) -> None:
         def add(netlink: Any) -> None:
@@ -88,6 +96,14 @@ class KernelLinkSite:
                 "add", ifname=name, kind="vxlan", vxlan_id=42, vxlan_port=4789, vxlan_local="192.0.2.1"
             )
         )
+
+    def add_device(self, name: str, address: str) -> None:
+        def add(netlink: Any) -> None:
+            netlink.link("add", ifname=name, kind="bridge", state="up")
+            (index,) = netlink.link_lookup(ifname=name)
+            netlink.addr("add", index=index, address=address)
+
+        self._netlink(add)
 
     def tell_vxlan(self, name: str, mac: str, remote: str) -> None:
         def tell(netlink: Any) -> None:

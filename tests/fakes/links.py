@@ -1,19 +1,25 @@
-"""A host's links in memory: what `compute_agent.links.Links` says of them."""
+"""A host's links in memory: what `compute_agent.links.Links` says of them, and `compute_agent.link_making` makes."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from compute_agent.errors import LinkError
+from compute_agent.link_making import NewLink
 from compute_agent.links import BRIDGE, TAP, VXLAN, Forwarding, Link
 
 MTU = 1500
 
 
 class FakeLinks:
-    """See `compute_agent.links.Links`. Tests `add` links, and let them learn."""
+    """See `compute_agent.links.Links` and `compute_agent.link_making.LinkMaker`. Tests `add` links, and let them learn."""
 
     def __init__(self) -> None:
         self.links: dict[str, Link] = {}
         self.remotes: dict[tuple[str, str], str] = {}  # (VXLAN device, MAC): address
+        self.made: dict[str, NewLink] = {}
+        self.make_fails_for = ""  # name of a link
+        self.addresses: dict[str, str] = {}  # address: link that has it
+        self.floods: dict[str, set[str]] = {}  # VXLAN device: where it sends what is for everybody
         self.problem = ""  # what every look fails with
         self._ports: dict[tuple[str, str], str] = {}  # (bridge, MAC): port
 
@@ -71,6 +77,48 @@ class FakeLinks:
         if not master:
             raise LinkError(reason="Operation not supported")
         self._ports[master, mac.lower()] = port
+
+    def make(self, wanted: NewLink) -> None:
+        self._fail()
+        if wanted.device:
+            self._need(wanted.device)
+        if wanted.name == self.make_fails_for:
+            raise LinkError(reason="No buffer space available")
+        if wanted.name in self.links:
+            raise LinkError(reason="File exists")
+        self.add(wanted.name, wanted.kind, mtu=wanted.mtu)
+        self.links[wanted.name] = replace(self.links[wanted.name], alias=wanted.alias)
+        self.made[wanted.name] = wanted
+
+    def join(self, name: str, *, bridge: str) -> None:
+        self._need(name)
+        self._need(bridge)
+        self.change(name, master=bridge)
+
+    def remove_ours(self, name: str, *, alias: str) -> bool:
+        self._fail()
+        if name not in self.links:
+            return False
+        if self.links[name].alias != alias:
+            raise LinkError(reason=f"{name} is not ours")
+        self.remove(name)
+        return True
+
+    def remove_unfinished(self) -> None:
+        self._fail()
+
+    def flood_to(self, vxlan: str, addresses: Iterable[str]) -> None:
+        self._need(vxlan)
+        self.floods[vxlan] = set(addresses)
+
+    def flooded(self, vxlan: str) -> tuple[str, ...]:
+        self._need(vxlan)
+        return tuple(sorted(self.floods.get(vxlan, ())))
+
+    def device_of(self, address: str) -> Link | None:
+        self._fail()
+        name = self.addresses.get(address)
+        return self.links.get(name) if name else None
 
     def _need(self, name: str) -> Link:
         self._fail()
