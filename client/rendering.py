@@ -130,6 +130,9 @@ def _normalised(column: str) -> str:
 _TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "conflict": ", ".join,
     "guests": ", ".join,
+    "attached": ", ".join,
+    "hosts": ", ".join,
+    "problems": "\n".join,
     "findings": lambda found: "\n".join(map(sentences.of_finding, found)),
     "progress": lambda newest: progress.numbers(newest.statistics, eta_s=newest.eta_s),
     "addresses": "\n".join,

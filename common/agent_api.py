@@ -44,6 +44,10 @@ class AgentAPI:
         """Ask for a full report of the host's guests and facts."""
         self._cast(host, "request_report")
 
+    def refresh_networks(self, host: str) -> None:
+        """What the host knows of managed networks is old: it asks `ConductorAPI.networks_of_host`."""
+        self._cast(host, "refresh_networks")
+
     def forget_probes_later(self, host: str, check: str) -> None:
         """`forget_probes` for an agent that does not answer: it reads this when it reads again."""
         self._cast(host, "forget_probes", check)

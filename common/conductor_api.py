@@ -17,6 +17,7 @@ from common.firewall_views import (
     SecurityGroupView,
 )
 from common.migration import Acknowledgement, Outcome, Progress
+from common.network_api import NetworkCalls
 from common.rpc import Bus
 from common.views import (
     AdministratorRequest,
@@ -46,7 +47,7 @@ FILTERING_TIMEOUT_S = 30.0  # of some guests of a host
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
 
-class ConductorAPI:
+class ConductorAPI(NetworkCalls):
     """Requests of clients, and what agents have to tell."""
 
     def __init__(self, bus: Bus) -> None:

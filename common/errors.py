@@ -237,6 +237,24 @@ class HostSilentError(LimosaError):
     hint = "`limosa service list` shows when it was last heard."
 
 
+class NetworkNotFoundError(LimosaError):
+    message = "There is no network {network}."
+    hint = "`limosa network list` shows those that are declared."
+    exit_code = 3
+
+
+class NetworkExistsError(LimosaError):
+    message = "Network {network} has {what} already."
+    hint = "`limosa network show {network}` shows it."
+    exit_code = 2
+
+
+class NetworkInUseError(LimosaError):
+    message = "Network {network} is in use: {reason}."
+    hint = "`limosa network show {network}` shows its guests and hosts."
+    exit_code = 4
+
+
 class ConflictError(LimosaError):
     """A compare-and-swap found another version: somebody else advanced the row. Never shown; retried."""
 

@@ -91,6 +91,9 @@ class HostFacts:
     disk_total_gib: int = 0  # of the file system of [agent]instances_path; 0: not known
     disk_free_gib: int = 0
     instances_path: str = ""  # [agent]instances_path; empty: the agent is of an older version
+    vtep_address: str = ""  # where its tunnels end; empty: it has none
+    networks: tuple[str, ...] = ()  # managed ones that stand here
+    network_problems: tuple[tuple[str, str], ...] = ()  # (network, why it does not stand where it should)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

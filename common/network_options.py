@@ -14,4 +14,14 @@ NETWORK_OPTIONS = [
         default={},
         help="The same for libvirt networks.",
     ),
+    cfg.DictOpt(
+        "physical_mappings",
+        default={},
+        help="Devices that carry managed VLANs and are called otherwise here, as NAME:HERE, separated by commas; NAME is "
+        "the --physical of `limosa network create`.",
+    ),
+    cfg.IPOpt(
+        "vtep_address",
+        help="Address of this host where the tunnels of managed VXLANs end. Unset: no guest of such a network comes here.",
+    ),
 ]

@@ -15,6 +15,7 @@ from compute_agent.endpoint import AgentEndpoint
 from compute_agent.greeting import Greeting
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import unusable
+from compute_agent.managed_networks import NetworkWatch
 from compute_agent.network import Network
 from compute_agent.settings import Settings
 
@@ -44,7 +45,10 @@ class Agent:
             self.core = Core(settings, conductor, hypervisor, network=network)
         except OSError as error:  # all that it opens stands below state_path
             raise unusable(error) from error
-        self._discovery = Discovery(hypervisor, conductor, settings)
+        networks = self.core.networks
+        self._discovery = Discovery(hypervisor, conductor, settings, further_facts=networks.with_networks)
+        self._network_watch = NetworkWatch(networks, interval_s=settings.full_report_interval_s)
+        networks.on_change = self._discovery.request_full_report
         self._greeting = Greeting(conductor, host=settings.host)
         self._server: Server | None = None
         self._repeating: list[concurrency.Repeating] = []
@@ -58,6 +62,7 @@ class Agent:
         for problem in self.core.ledger.problems():
             LOG.error("%s %s", problem, problem.advice)
         self.core.hub.subscribe(self._discovery.on_event)
+        self.core.hub.subscribe(self._network_watch.on_event)
         self.core.listen()
         LOG.info("connecting to %s", self._bus.name)
         self._enrol()
@@ -67,6 +72,7 @@ class Agent:
         self.core.desks.readopt(self._settings.host)
         self._serve()
         self._discovery.start()
+        self._network_watch.start()
         self._greeting.start()
         forgotten = concurrency.every(FORGOTTEN_INTERVAL_S, self.core.examiner.forget_forgotten)
         self._repeating.append(forgotten)
@@ -79,6 +85,7 @@ class Agent:
         for repeating in self._repeating:
             repeating.stop()
         self._greeting.stop()
+        self._network_watch.stop()
         self._discovery.stop()
         self.core.stop()
         self._bus.close()
@@ -86,7 +93,9 @@ class Agent:
     def _serve(self) -> None:
         host = self._settings.host
         asking = Asking(self.core.examiner, self.core.observation, host=host)
-        endpoint = AgentEndpoint(self.core.desks, self._discovery, asking, self.core.firewall, host=host)
+        endpoint = AgentEndpoint(
+            self.core.desks, self._discovery, asking, self.core.firewall, self._network_watch, host=host
+        )
         interface = agent_api.interface(host)
         self._server = self._bus.serve(interface, host, endpoint, guard=ObeyConductors())
         self._server.start()

@@ -19,9 +19,10 @@ from compute_agent.grants import driver_of
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
 from compute_agent.ledger import Ledger
-from compute_agent.links import HostLinks, Links
+from compute_agent.link_making import HostLinkMaker, LinkMaker
 from compute_agent.live_migration import LiveMigration
 from compute_agent.liveness import Liveness
+from compute_agent.managed_networks import KnownNetworks, NetworkKeeper, StandingNetworks
 from compute_agent.media_contents import MediaContents
 from compute_agent.network import HostNetwork, Network
 from compute_agent.observation import Observation
@@ -30,6 +31,7 @@ from compute_agent.permits import Permits
 from compute_agent.postcopy import Postcopy
 from compute_agent.preparing import Arrivals, Preparation, Preparations
 from compute_agent.preparing.media import Media
+from compute_agent.preparing.networks import Networks
 from compute_agent.preparing.volumes import VolumePreparation
 from compute_agent.probes import Probes
 from compute_agent.settings import Settings
@@ -50,19 +52,26 @@ class Core:
         *,
         liveness: Liveness | None = None,
         network: Network | None = None,
-        links: Links | None = None,
+        links: LinkMaker | None = None,
     ) -> None:
         self.ledger = Ledger.open(settings.state_path)
         self.records = DefinitionRecords(settings.state_path / LEDGER_DIRECTORY)
         self.permits = Permits(settings.state_path)
         self.arrivals = Arrivals(settings.state_path)
-        self.links = links or HostLinks()
+        self.links = links or HostLinkMaker()
         self.checksums = Checksums()
         self.copying = Copying(
             hypervisor,
             arrivals=self.arrivals,
             checksums=self.checksums,
             is_used=partial(is_used_here, hypervisor),
+        )
+        self.networks = NetworkKeeper(
+            StandingNetworks(self.links, settings.networks),
+            KnownNetworks(settings.state_path, conductor, host=settings.host),
+            hypervisor=hypervisor,
+            arrivals=self.arrivals,
+            vtep_address=settings.networks.vtep_address,
         )
         self._preparations = Preparations(self._all_preparations(hypervisor, settings))
         self.probes = Probes(settings.state_path, host=settings.host)
@@ -114,6 +123,7 @@ class Core:
         return (
             Media(self.copying, hypervisor, settings),
             VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),
+            Networks(self.networks, settings.networks),
         )
 
     def _verbs(self) -> Verbs:

@@ -7,12 +7,13 @@ one report, and a guest that is as it was reported last is not reported again, e
 import logging
 import threading
 import uuid
+from collections.abc import Callable
 from importlib import metadata
 
 from common import concurrency
 from common.conductor_api import ConductorAPI
 from common.errors import describe
-from common.facts import GuestFacts, Heartbeat, Report
+from common.facts import GuestFacts, Heartbeat, HostFacts, Report
 from common.rpc import BusError
 from compute_agent.hypervisor.driver import EventKind, Hypervisor, HypervisorEvent
 from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError, HypervisorError
@@ -34,10 +35,19 @@ LOG = logging.getLogger(__name__)
 class Discovery:
     """Reports of one run of the agent; all of them are made by one thread, in the order of their sequence."""
 
-    def __init__(self, hypervisor: Hypervisor, conductor: ConductorAPI, settings: Settings) -> None:
+    def __init__(
+        self,
+        hypervisor: Hypervisor,
+        conductor: ConductorAPI,
+        settings: Settings,
+        *,
+        further_facts: Callable[[HostFacts], HostFacts] = lambda facts: facts,
+    ) -> None:
+        """`further_facts` adds to a host's facts what no hypervisor knows."""
         self._hypervisor = hypervisor
         self._conductor = conductor
         self._settings = settings
+        self._further_facts = further_facts
         self._start_id = str(uuid.uuid4())
         self._sequence = 0
         self._heartbeats = 0
@@ -120,7 +130,7 @@ class Discovery:
 
     def _full(self) -> Report:
         guests = self._hypervisor.list_guests()
-        facts = self._hypervisor.host_facts()
+        facts = self._further_facts(self._hypervisor.host_facts())
         self._reported = {guest.uuid: guest for guest in guests}
         LOG.debug("full report: %d guests", len(guests))
         return Report(

@@ -22,6 +22,7 @@ from compute_agent.desk import Desks
 from compute_agent.discovery import Discovery
 from compute_agent.errors import InvalidCommandError
 from compute_agent.filtering import Firewall
+from compute_agent.managed_networks import NetworkWatch
 
 _FILE_NAME = re.compile(r"[0-9A-Za-z-]{1,64}")  # a migration's id becomes part of files' names
 
@@ -32,12 +33,20 @@ class AgentEndpoint:
     """Orders of the conductors."""
 
     def __init__(
-        self, desks: Desks, discovery: Discovery, asking: Asking, firewall: Firewall, *, host: str
+        self,
+        desks: Desks,
+        discovery: Discovery,
+        asking: Asking,
+        firewall: Firewall,
+        networks: NetworkWatch,
+        *,
+        host: str,
     ) -> None:
         self._desks = desks
         self._discovery = discovery
         self._asking = asking
         self._firewall = firewall
+        self._networks = networks
         self._host = host
 
     @exposed
@@ -58,7 +67,11 @@ class AgentEndpoint:
     def request_report(self, _context: Context) -> None:
         self._discovery.request_full_report()
 
-    # ---- firewall
+    # ---- networks and firewall
+
+    @exposed
+    def refresh_networks(self, _context: Context) -> None:
+        self._networks.refresh()
 
     @exposed
     def refresh_filtering(self, _context: Context) -> None:

@@ -52,6 +52,12 @@ class LinkError(LimosaError):
     message = "{reason}"
 
 
+class NetworkUnusableError(LimosaError):
+    """A managed network that cannot be made on this host; `reason` is what it lacks, or the kernel's."""
+
+    message = "Network {network} cannot stand here: {reason}."
+
+
 class WorkStoppedError(LimosaError):
     message = "A newer command was accepted, so this was stopped: {what}"
 

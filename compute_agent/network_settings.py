@@ -1,5 +1,6 @@
 """What [network] says to the compute agent."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,12 +13,16 @@ class NetworkSettings:
 
     bridge_mappings: Mapping[str, str] = field(default_factory=dict)
     network_mappings: Mapping[str, str] = field(default_factory=dict)
+    physical_mappings: Mapping[str, str] = field(default_factory=dict)
+    vtep_address: str = ""  # empty: no VXLAN can stand here
 
     @classmethod
     def read(cls, conf: cfg.ConfigOpts) -> "NetworkSettings":
         return cls(
             bridge_mappings=dict(conf.network.bridge_mappings),
             network_mappings=dict(conf.network.network_mappings),
+            physical_mappings=dict(conf.network.physical_mappings),
+            vtep_address=_normalised(conf.network.vtep_address),
         )
 
     def bridge_here(self, name: str) -> str:
@@ -25,3 +30,11 @@ class NetworkSettings:
 
     def network_here(self, name: str) -> str:
         return self.network_mappings.get(name, name)
+
+    def physical_here(self, name: str) -> str:
+        return self.physical_mappings.get(name, name)
+
+
+def _normalised(address: str | None) -> str:
+    """As the kernel writes it, so that it can be compared."""
+    return str(ipaddress.ip_address(address)) if address else ""

@@ -31,6 +31,8 @@ from conductor.inventory import Inventory
 from conductor.judging import Judging
 from conductor.keyring import RegisteredKeys
 from conductor.lookup import Lookup
+from conductor.network_news import NetworkNews
+from conductor.networks import Networks
 from conductor.news import News
 from conductor.policy import Policy
 from conductor.security_groups import SecurityGroups
@@ -69,6 +71,7 @@ class Conductor:
         )
         self.driver = Driver(self.database, self.sender, news, self.events, limits=limits)
         retries = conf.conductor.migrate_max_retries
+        self.network_news = NetworkNews(self.database, agents)
         gate = Gate(self.database, policy, message_max_age_s=conf.message_max_age_s)
         endpoint = ConductorEndpoint(
             database=self.database,
@@ -77,7 +80,7 @@ class Conductor:
             checking=checking,
             driver=self.driver,
             judging=Judging(self.database, self.driver, limits=limits),
-            inventory=Inventory(self.database, self.sender, self.events),
+            inventory=Inventory(self.database, self.sender, self.events, on_new_vtep=self.network_news.tell),
             administrators=Administrators(self.database),
             news=news,
             enabling=Enabling(self.database),
@@ -85,6 +88,7 @@ class Conductor:
             groups=SecurityGroups(self.database, self.sender),
             ports=GuestPorts(self.database, self.sender),
             firewall=FirewallLookup(self.database, agents),
+            networks=Networks(self.database, self.network_news.tell),
             lacks=gate.lacks,
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))
@@ -103,6 +107,7 @@ class Conductor:
         self._repeating = [
             every(self._conf.report_interval, self._say_alive),
             every(self._conf.conductor.sweep_interval_s, self.sweeper.sweep),
+            every(self._conf.conductor.sweep_interval_s, self.network_news.spread),
         ]
 
     def stop(self) -> None:

@@ -6,9 +6,10 @@ from common.facts import GuestFacts
 from common.states import StorageMode
 from common.transfer import Declarations, Filtering
 from conductor.db import filtering as filterings
+from conductor.db import networks
 
 
 def declarations_of(session: Session, guest: GuestFacts, *, storage: StorageMode) -> Declarations:
     """As they are in this transaction."""
     filtering = filterings.read(session, [guest.uuid]).get(guest.uuid, Filtering())
-    return Declarations(storage=storage, filtering=filtering)
+    return Declarations(storage=storage, networks=networks.needed_by(session, guest), filtering=filtering)

@@ -52,6 +52,8 @@ from conductor.host_lookup import HostLookup
 from conductor.inventory import Inventory
 from conductor.judging import Judging
 from conductor.lookup import Lookup
+from conductor.network_endpoint import NetworkEndpoint
+from conductor.networks import Networks
 from conductor.news import News
 from conductor.saga import AbortAsked, Saga
 from conductor.security_groups import SecurityGroups
@@ -59,7 +61,7 @@ from conductor.security_groups import SecurityGroups
 LOG = logging.getLogger(__name__)
 
 
-class ConductorEndpoint:
+class ConductorEndpoint(NetworkEndpoint):
     """Requests of clients, and what agents have to tell. Errors that a person may read go back as such."""
 
     def __init__(
@@ -79,6 +81,7 @@ class ConductorEndpoint:
         groups: SecurityGroups,
         ports: GuestPorts,
         firewall: FirewallLookup,
+        networks: Networks,
         lacks: Callable[[Principal, str], Role | None],
     ) -> None:
         self._database = database
@@ -95,6 +98,7 @@ class ConductorEndpoint:
         self._groups = groups
         self._ports = ports
         self._firewall = firewall
+        self._networks = networks
         self._lacks = lacks
 
     # ---- for clients

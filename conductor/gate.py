@@ -44,7 +44,8 @@ REJECTIONS_PERIOD_S = 60.0
 # Of a request; no key, no secret.
 _TARGET_FIELDS = (
     "instance", "dest", "name", "role", "host", "valid_days", "group", "mac", "addresses", "groups", "direction", "family",
-    "protocol", "port_min", "port_max", "icmp_type", "icmp_code", "remote", "remote_group",
+    "protocol", "port_min", "port_max", "icmp_type", "icmp_code", "remote", "remote_group", "kind", "segment",
+    "bridge",
 )  # fmt: skip
 
 LOG = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ OF_HOSTS: Final[Mapping[str, Callable[[tuple[Any, ...]], str | None]]] = {
     "heartbeat": lambda arguments: arguments[0].host,
     "ledger_floor": lambda arguments: arguments[0],
     "greet": lambda arguments: arguments[0],
+    "networks_of_host": lambda arguments: arguments[0],
     "filtering_of_host": lambda arguments: arguments[0],
     "confirm_live_migration": lambda _arguments: (
         None

@@ -1,6 +1,7 @@
 """What the agents tell on their own account: heartbeats, and reports of hosts and guests (design, section 5)."""
 
 import logging
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -25,15 +26,25 @@ class _Taken:
     events: tuple[Event, ...] = ()
     needs_full: bool = False
     to_refresh: AbstractSet[str] = frozenset()  # hosts whose guests have other rules now, or other guests
+    has_new_vtep: bool = False
 
 
 class Inventory:
     """Keeps hosts, sightings and idle instances true to what is reported."""
 
-    def __init__(self, database: Database, sender: Sender, announcer: Announcer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sender: Sender,
+        announcer: Announcer,
+        *,
+        on_new_vtep: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_new_vtep`: a host's tunnels end elsewhere now; the others are to hear of it."""
         self._database = database
         self._sender = sender
         self._announcer = announcer
+        self._on_new_vtep = on_new_vtep
 
     def heartbeat(self, heartbeat: Heartbeat) -> None:
         """Note that the agent lives. One that was started anew is asked for a report, until it has made one."""
@@ -46,6 +57,8 @@ class Inventory:
             taken = self._database.transact(lambda session: _take_over(session, report))
         self._announcer.announce(taken.events)
         self._sender.refresh_filtering(taken.to_refresh)
+        if taken.has_new_vtep:
+            self._on_new_vtep()
         if taken.needs_full:
             self._sender.request_report(report.host)
 
@@ -75,11 +88,15 @@ def _take_over(session: Session, report: Report) -> _Taken:
     if is_first:
         host.past_start_id, host.report_start_id = host.report_start_id, report.start_id
     host.report_sequence = report.sequence
+    has_new_vtep = False
     if report.facts is not None:
+        known = hosts.facts_of(host)
+        has_new_vtep = report.facts.vtep_address != ("" if known is None else known.vtep_address)
         host.facts = hosts.facts_json(report.facts)
     events = settling.take_over_guests(session, report)
     return _Taken(
         events=events,
         needs_full=is_first and not report.is_full,
         to_refresh=refreshing.hosts_by_sightings(session, events) if events else frozenset(),
+        has_new_vtep=has_new_vtep,
     )

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
+from compute_agent.hypervisor.bridges import Bridges
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 from compute_agent.hypervisor.reading import RemoteFiles
 
@@ -191,7 +192,7 @@ class MigrationCall(Protocol):
         """Close the connection without calling; nothing happens after `issue`."""
 
 
-class Hypervisor(RemoteFiles, Protocol):
+class Hypervisor(RemoteFiles, Bridges, Protocol):
     """One host's hypervisor."""
 
     def start(self) -> None:

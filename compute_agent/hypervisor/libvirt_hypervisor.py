@@ -12,6 +12,7 @@ from common import concurrency
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
 from compute_agent.hypervisor import domain_xml, guest, job, obstacles, suitability
+from compute_agent.hypervisor.bridges import LibvirtBridges
 from compute_agent.hypervisor.classify import is_settling
 from compute_agent.hypervisor.connection import Connection
 from compute_agent.hypervisor.control import ControlConnection
@@ -49,7 +50,7 @@ OBSERVE_PAUSE_S = 0.1
 T = TypeVar("T")
 
 
-class LibvirtHypervisor(LibvirtRemoteFiles):
+class LibvirtHypervisor(LibvirtRemoteFiles, LibvirtBridges):
     """See `driver.Hypervisor`."""
 
     def __init__(self, uri: str, *, timeout_s: float, files: HostFiles) -> None:

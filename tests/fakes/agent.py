@@ -28,6 +28,7 @@ from common.migration import (
     ObserveArguments,
     Outcome,
 )
+from common.network_views import HostNetworks
 from common.states import DestSeen, PowerState, Result, SourceSeen, Verb
 
 Answer = Callable[[Command], Outcome | None]
@@ -95,6 +96,7 @@ class FakeAgent:
         self.findings: tuple[Finding, ...] = ()  # of whoever examines it
         self.asked: list[str] = []  # as which side it was examined
         self.filterings_asked = 0  # how often it was told to ask for the rules of its guests
+        self.networks = HostNetworks()  # what it was answered when it was last told to ask
         self.filtering: tuple[GuestFiltering, ...] = ()  # what it was answered last
         self.told_by_dest: list[DestinationFacts] = []
         self.probes_of: set[str] = set()
@@ -154,6 +156,10 @@ class FakeAgent:
     @exposed
     def forget_probes(self, _context: Context, check: str) -> None:
         self.probes_of.discard(check)
+
+    @exposed
+    def refresh_networks(self, _context: Context) -> None:
+        self.networks = self.conductor.networks_of_host(self.host)
 
     @exposed
     def refresh_filtering(self, _context: Context) -> None:

@@ -13,6 +13,7 @@ import libvirt
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
 from compute_agent.hypervisor import domain_xml
+from compute_agent.hypervisor.bridges import BridgeUsers, bridges_of
 from compute_agent.hypervisor.driver import (
     ABSENT,
     Definition,
@@ -327,6 +328,15 @@ class FakeHypervisor(FakeSuitability, FakeRemoteFiles):
         domain = self._domain_or_none(uuid)
         if domain is not None and domain.live_xml is not None:
             domain.live_xml = domain_xml.without_mark(domain.live_xml)
+
+    def bridge_users(self) -> BridgeUsers:
+        self.require_up()
+        users: dict[str, tuple[str, ...]] = {}
+        for domain in sorted(self.domains.values(), key=lambda domain: domain.name):
+            xmls = filter(None, (domain.live_xml, domain.inactive_xml))
+            for bridge in bridges_of(xmls, bridge_of=lambda name: self.bridges.get(name, "")):
+                users[bridge] = (*users.get(bridge, ()), domain.name)
+        return users
 
     # ---- within
 

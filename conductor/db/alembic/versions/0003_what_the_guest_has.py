@@ -1,4 +1,4 @@
-"""What a guest has with it: room for its disks in a claim, and the rules of its interfaces."""
+"""What a guest has with it: room for its disks in a claim, managed networks, and the rules of its interfaces."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,10 +8,14 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+NAME = sa.String(255)
+WORD = sa.String(64)
+
 
 def upgrade() -> None:
     with op.batch_alter_table("claims") as claims:
         claims.add_column(sa.Column("disk_mib", sa.BigInteger(), nullable=False, server_default="0"))
+    _create_networks()
     _firewall()
 
 
@@ -70,3 +74,29 @@ def _firewall() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
     )
     op.bulk_insert(clock, [{"id": 1, "revision": 0}])
+
+
+def _create_networks() -> None:
+    op.create_table(
+        "networks",
+        sa.Column("name", NAME, nullable=False),
+        sa.Column("kind", WORD, nullable=False),
+        sa.Column("segment", sa.Integer(), nullable=False),
+        sa.Column("bridge", NAME, nullable=False),
+        sa.Column("mtu", sa.Integer(), nullable=False),
+        sa.Column("physical", NAME, nullable=False),
+        sa.Column("multicast_group", NAME, nullable=True),
+        sa.Column("port", sa.Integer(), nullable=True),
+        sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("created_by", NAME, nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_index("networks_by_bridge", "networks", ["bridge"], unique=True)
+    op.create_index("networks_by_segment", "networks", ["kind", "physical", "segment"], unique=True)
+    op.create_table(
+        "network_attachments",
+        sa.Column("network", NAME, nullable=False),
+        sa.Column("host", NAME, nullable=False),
+        sa.ForeignKeyConstraint(["network"], ["networks.name"]),
+        sa.PrimaryKeyConstraint("network", "host"),
+    )

@@ -1,0 +1,34 @@
+"""The managed networks of a guest: made on the dest before it comes, removed from the host that its last guest has left."""
+
+from compute_agent.managed_networks import NetworkKeeper
+from compute_agent.managed_networks.keeper import PART
+from compute_agent.network_settings import NetworkSettings
+from compute_agent.preparing.preparation import Arrival, Departure, Preparation, Prepared, Released, Undoing
+
+
+class Networks(Preparation):
+    """See `compute_agent.managed_networks.keeper` for who counts as needing one."""
+
+    name = PART
+
+    def __init__(self, keeper: NetworkKeeper, names: NetworkSettings) -> None:
+        self._keeper = keeper
+        self._names = names
+
+    def prepare(self, arrival: Arrival) -> Prepared:
+        for network in arrival.declared.networks:
+            if (
+                self._names.bridge_here(network.bridge) == network.bridge
+            ):  # else the guest joins another one here
+                self._keeper.bring(network, arrival.record)
+        return Prepared()
+
+    def undo(self, undoing: Undoing) -> tuple[str, ...]:
+        return self._keeper.forget(undoing.record)
+
+    def complete(self, arrival: Arrival) -> tuple[str, ...]:
+        """The guest counts by itself from now on."""
+        return self._keeper.forget(arrival.record)
+
+    def release(self, departure: Departure) -> Released:
+        return Released(sentences=self._keeper.leave(departure.declared.networks))
