@@ -9,6 +9,7 @@ from typing import Final
 from common import (
     checks,
     device_checks,
+    firewall_checks,
     guest_checks,
     host_checks,
     media_checks,
@@ -29,6 +30,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     device_checks,
     network_checks,
     volume_checks,
+    firewall_checks,
 )
 """Where checks are declared, in the order of the page."""
 

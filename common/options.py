@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from common import migration_flags
 from common.backend import BACKEND_VARIABLE, Backend
+from common.firewall_options import FIREWALL_OPTIONS
 from common.media_options import MEDIA_OPTIONS
 from common.network_options import NETWORK_OPTIONS
 from common.states import VersionRule
@@ -400,4 +401,5 @@ GROUPS: dict[str | None, list[cfg.Opt]] = {
     "spice": SPICE_OPTIONS,
     "network": NETWORK_OPTIONS,
     "volumes": VOLUME_OPTIONS,
+    "firewall": FIREWALL_OPTIONS,
 }

@@ -14,7 +14,7 @@ from compute_agent.desk import Desks, DeskTools
 from compute_agent.dest import Dest
 from compute_agent.events import EventHub
 from compute_agent.examiner import Examiner
-from compute_agent.filtering import Firewall, Unfiltered
+from compute_agent.firewall.host_firewall import HostFirewall
 from compute_agent.grants import driver_of
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
@@ -30,6 +30,7 @@ from compute_agent.outbox import Outbox
 from compute_agent.permits import Permits
 from compute_agent.postcopy import Postcopy
 from compute_agent.preparing import Arrivals, Preparation, Preparations
+from compute_agent.preparing.firewall import FirewallPreparation
 from compute_agent.preparing.media import Media
 from compute_agent.preparing.networks import Networks
 from compute_agent.preparing.volumes import VolumePreparation
@@ -73,6 +74,7 @@ class Core:
             arrivals=self.arrivals,
             vtep_address=settings.networks.vtep_address,
         )
+        self.firewall = HostFirewall.of(settings, hypervisor, conductor)
         self._preparations = Preparations(self._all_preparations(hypervisor, settings))
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(
@@ -83,7 +85,6 @@ class Core:
             settings=settings,
         )
         self.hub = EventHub()
-        self.firewall: Firewall = Unfiltered()
         self.outbox = Outbox(conductor, unacknowledged=_unacknowledged(self.ledger))
         self._settings = settings
         self._conductor = conductor
@@ -104,15 +105,18 @@ class Core:
     def listen(self) -> None:
         """Begin to hear of libvirt's events."""
         self.hub.subscribe(self._liveness.on_event)
+        self.hub.subscribe(self.firewall.on_event)
         self._hypervisor.subscribe(self.hub.put)
         self.hub.start()
         self._hypervisor.start()
+        self.firewall.start()
 
     def stop(self) -> None:
         """Stop what can be stopped and let the ledger go. Migrations are libvirt's and go on."""
         self.desks.stop()
         self.outbox.stop()
         self.examiner.stop()
+        self.firewall.stop()
         self.hub.stop()
         self._hypervisor.stop()
         self.ledger.close()
@@ -124,6 +128,7 @@ class Core:
             Media(self.copying, hypervisor, settings),
             VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),
             Networks(self.networks, settings.networks),
+            FirewallPreparation(self.firewall, host=settings.host),
         )
 
     def _verbs(self) -> Verbs:

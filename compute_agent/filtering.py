@@ -13,13 +13,3 @@ class Firewall(Protocol):
 
     def show(self, instance: str) -> FilteringInForce:
         """What is in force of this guest, read where it is filtered; a guest that is unknown has nothing."""
-
-
-class Unfiltered:
-    """A host on which nothing is filtered."""
-
-    def refresh(self) -> None:
-        return
-
-    def show(self, instance: str) -> FilteringInForce:  # noqa: ARG002
-        return FilteringInForce(driver="none")

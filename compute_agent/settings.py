@@ -6,6 +6,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from common.states import MissingMedium
+from compute_agent.firewall.settings import FirewallSettings
 from compute_agent.network_settings import NetworkSettings
 from compute_agent.volume_settings import VolumeSettings
 
@@ -58,6 +59,7 @@ class Settings:
     qemu_conf: Path = Path("/etc/libvirt/qemu.conf")
     networks: NetworkSettings = field(default_factory=NetworkSettings)
     volumes: VolumeSettings = field(default_factory=VolumeSettings)
+    firewall: FirewallSettings = field(default_factory=FirewallSettings)
 
     @property
     def media_directory(self) -> Path:
@@ -87,6 +89,7 @@ class Settings:
             qemu_conf=Path(conf.agent.qemu_conf),
             networks=NetworkSettings.read(conf),
             volumes=VolumeSettings.read(conf),
+            firewall=FirewallSettings.read(conf),
         )
 
 

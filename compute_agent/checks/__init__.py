@@ -11,6 +11,7 @@ from compute_agent.checks.confinement import check_hook, check_lock_manager, che
 from compute_agent.checks.cpu import check_cpu
 from compute_agent.checks.disk_access import check_disk_access
 from compute_agent.checks.disk_locks import check_disk_locks
+from compute_agent.checks.filtering import check_filtering
 from compute_agent.checks.graphics import check_graphics
 from compute_agent.checks.interfaces import check_interfaces, check_mtus
 from compute_agent.checks.jobs import check_jobs
@@ -47,6 +48,7 @@ DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_resources,
     check_interfaces,
     check_volumes,
+    check_filtering,
 )
 
 SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (

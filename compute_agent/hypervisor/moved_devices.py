@@ -50,12 +50,12 @@ def _initiators(disk: Element) -> Iterator[Element]:
 
 
 def _change_interfaces(document: XmlText, changes: DomainChanges) -> None:
-    by_mac = {change.mac.lower(): change for change in changes.interfaces}
+    """Several parts may change one interface: who connects it, who filters it."""
     for interface in document.root.find_all("devices/interface"):
         mac = interface.find("mac")
-        change = by_mac.get(mac.get("address").lower()) if mac is not None else None
-        if change is not None:
-            _change_interface(document, interface, change)
+        for change in changes.interfaces:
+            if mac is not None and change.mac.lower() == mac.get("address").lower():
+                _change_interface(document, interface, change)
 
 
 def _change_interface(document: XmlText, interface: Element, change: InterfaceChange) -> None:

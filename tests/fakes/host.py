@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from common.facts import Heartbeat, Report
+from common.filtering import GuestFiltering
 from common.migration import (
     Arguments,
     Command,
@@ -66,6 +67,7 @@ class ListeningConductor:
         self.reports: list[Report] = []
         self.heartbeats: list[Heartbeat] = []
         self.confirm: Callable[[str, int], bool] = lambda _migration, _epoch: True
+        self.filterings: tuple[GuestFiltering, ...] = ()
         self.is_away = False
         self.refused = 0  # messages, while it was away
         self._told = threading.Condition()
@@ -84,6 +86,9 @@ class ListeningConductor:
 
     def confirm_live_migration(self, migration: str, epoch: int) -> bool:
         return self.confirm(migration, epoch)
+
+    def filtering_of_host(self, host: str) -> tuple[GuestFiltering, ...]:
+        return self.filterings
 
     def wait_for(self, is_so: Callable[[], bool], what: str) -> None:
         with self._told:

@@ -1,0 +1,66 @@
+"""The rules of a guest with security groups: on the dest before it can receive anything there, off the source afterwards.
+
+A guest that was given no group is never met by this: nothing is made, changed or looked at for it.
+"""
+
+import logging
+from typing import ClassVar
+
+from common.firewall_checks import FIREWALL_UNFIT
+from common.migration import DomainChanges
+from compute_agent.firewall.host_firewall import HostFirewall
+from compute_agent.preparing.arrivals import Item
+from compute_agent.preparing.preparation import (
+    Arrival,
+    Departure,
+    Preparation,
+    Prepared,
+    Released,
+    Undoing,
+)
+
+RULES = "rules"
+
+LOG = logging.getLogger(__name__)
+
+
+class FirewallPreparation(Preparation):
+    """See `preparation.Preparation`."""
+
+    name: ClassVar[str] = "firewall"
+
+    def __init__(self, firewall: HostFirewall, *, host: str) -> None:
+        self._firewall = firewall
+        self._host = host
+
+    def prepare(self, arrival: Arrival) -> Prepared:
+        filtering = self._firewall.filtering_of(arrival.instance, arrival.declared.filtering)
+        if not filtering.ports:
+            return Prepared()
+        problems = tuple(self._firewall.driver.problems(filtering))
+        if problems:
+            findings = tuple(
+                FIREWALL_UNFIT.finding(self._host, instance=arrival.name, reason=problem)
+                for problem in problems
+            )
+            return Prepared(findings=findings)
+        arrival.record.write(Item(part=self.name, kind=RULES, name=arrival.instance))
+        interfaces = self._firewall.expect(arrival.instance, filtering, arrival.plan.interfaces)
+        return Prepared(changes=DomainChanges(interfaces=interfaces))
+
+    def undo(self, undoing: Undoing) -> tuple[str, ...]:
+        items = undoing.record.items(self.name)
+        for item in items:
+            self._firewall.forget(item.name)
+            undoing.record.forget(item)
+        return ("its firewall rules were removed",) if items else ()
+
+    def complete(self, arrival: Arrival) -> tuple[str, ...]:
+        """Meet it by the interfaces that it has now: a name that was kept, a bridge that is called otherwise here."""
+        self._firewall.settle(arrival.instance)
+        return ()
+
+    def release(self, departure: Departure) -> Released:
+        if not self._firewall.forget(departure.instance):
+            return Released()
+        return Released(sentences=("its firewall rules were released",))

@@ -1,0 +1,45 @@
+"""A driver of the firewall that keeps what it is told."""
+
+from collections.abc import Iterable, Sequence
+
+from common.facts import InterfaceFacts
+from common.filtering import FilteringInForce
+from common.transfer import Filtering, InterfaceChange
+from compute_agent.firewall.driver import FirewallError
+from compute_agent.firewall.guests import FilteredGuest, tap_on_dest
+
+
+class FakeFirewallDriver:
+    """See `compute_agent.firewall.driver.FirewallDriver`."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.applied: dict[str, FilteredGuest] = {}
+        self.unfit: set[str] = set()  # instances whose rules cannot be made
+        self.reasons: tuple[str, ...] = ()
+        self.is_broken = False
+
+    def refuse_unfit(self, guest: FilteredGuest) -> None:
+        if guest.instance in self.unfit:
+            raise FirewallError(driver=self.name, reason="unfit")
+
+    def apply(self, guests: Sequence[FilteredGuest]) -> None:
+        if self.is_broken:
+            raise FirewallError(driver=self.name, reason="broken")
+        self.applied = {guest.instance: guest for guest in guests if guest.ports}
+
+    def in_force(self, instance: str) -> FilteringInForce:
+        guest = self.applied.get(instance)
+        return FilteringInForce(driver=self.name, revision=guest.revision if guest else None)
+
+    def problems(self, filtering: Filtering) -> Iterable[str]:
+        return self.reasons
+
+    def changes(
+        self, guest: FilteredGuest, interfaces: Iterable[InterfaceFacts]
+    ) -> tuple[InterfaceChange, ...]:
+        macs = {port.rules.mac for port in guest.ports}
+        return tuple(
+            InterfaceChange(mac=each.mac, tap=tap_on_dest(each)) for each in interfaces if each.mac in macs
+        )
