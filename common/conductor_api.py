@@ -231,14 +231,13 @@ class ConductorAPI(NetworkCalls):
         """The newest epoch of every instance that was ever commanded about, for an empty ledger."""
         return self._client.call("ledger_floor", host, kind=tuple[Acknowledgement, ...])
 
-    def filtering_of_host(self, host: str) -> tuple[GuestFiltering, ...]:
+    def filtering_of_host(self, host: str, *, after: str = "") -> tuple[GuestFiltering, ...]:
         """The rules of every guest of this host that has or had any, and of those that open migrations bring there.
 
-        Of several answers, as many guests in each as surely fit into a message.
+        By uuid, those behind `after`. Of several answers, with as many guests in each as surely fit into a message.
         """
         known: list[GuestFiltering] = []
         while True:  # ends: each answer begins behind the one before, and there are only so many guests
-            after = known[-1].instance if known else ""
             page = self._client.call(
                 "filtering_of_host",
                 host,
@@ -249,3 +248,4 @@ class ConductorAPI(NetworkCalls):
             known += page
             if not page or page[-1].instance <= after:
                 return tuple(known)
+            after = page[-1].instance
