@@ -197,12 +197,12 @@ def test_the_same_rules_again_change_nothing_and_no_rules_leave_nothing(site):
     assert ruleset(site) == ""
 
 
-def tables(site: PacketSite) -> str:
+def tables(site: PacketSite) -> list[str]:
     """With their handles: a table that is made anew has another one."""
     listed = site.host.run(
-        lambda: subprocess.run(["nft", "--handle", "list", "tables"], capture_output=True, text=True)
+        lambda: subprocess.run(["nft", "--handle", "list", "ruleset"], capture_output=True, text=True)
     )
-    return listed.stdout
+    return [line for line in listed.stdout.splitlines() if line.startswith("table")]
 
 
 def test_what_somebody_else_has_removed_is_put_back(site):
