@@ -22,7 +22,7 @@ class NetworkCommand(ShowCommand):
 
     kind = NetworkView
     table_keys = (
-        "name", "kind", "segment", "bridge", "mtu", "physical", "group", "port", "attached", "hosts", "problems",
+        "name", "kind", "segment", "bridge", "mtu", "physical", "group", "port", "peers", "attached", "hosts", "problems",
         "guests", "created_at", "created_by",
     )  # fmt: skip
 
@@ -80,6 +80,15 @@ class NetworkCreate(NetworkCommand):
             help="of a VXLAN: its multicast group (default: each host sends to all others)",
         )
         parser.add_argument("--port", metavar="PORT", type=int, help="of a VXLAN: UDP port (default 4789)")
+        parser.add_argument(
+            "--peer",
+            metavar="ADDRESS",
+            type=name,
+            action="append",
+            default=[],
+            dest="peers",
+            help="of a VXLAN without a group: tunnel address of what else is in it, as a router; may be repeated",
+        )
         return parser
 
     def fetch(self, arguments: argparse.Namespace) -> NetworkView:
@@ -93,6 +102,7 @@ class NetworkCreate(NetworkCommand):
                 physical=arguments.physical,
                 group=arguments.group,
                 port=arguments.port,
+                peers=tuple(arguments.peers),
             )
         )
 

@@ -131,6 +131,7 @@ _TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "conflict": ", ".join,
     "guests": ", ".join,
     "attached": ", ".join,
+    "peers": ", ".join,
     "hosts": ", ".join,
     "problems": "\n".join,
     "findings": lambda found: "\n".join(map(sentences.of_finding, found)),

@@ -29,6 +29,7 @@ class NetworkRequest:
     physical: str | None = None  # of a VLAN: the device that carries it, or the name that hosts map to theirs
     group: str | None = None  # of a VXLAN: multicast address; None: each host sends to all others
     port: int | None = None  # of a VXLAN
+    peers: tuple[str, ...] = ()  # of a VXLAN: tunnel addresses of what else is in it, as a router
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class NetworkView:
     physical: str | None
     group: str | None
     port: int | None
+    peers: tuple[str, ...]
     attached: tuple[str, ...]  # hosts where it is to stand, whether a guest needs it or not
     hosts: tuple[str, ...]  # where it stands, as their agents report
     problems: tuple[str, ...]  # what keeps it from standing where it should

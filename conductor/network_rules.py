@@ -16,6 +16,7 @@ MTU_MAX = 9_216  # as much as switches take
 VLAN_MAX = 4_094
 VNI_MAX = 2**24 - 1
 PORT_MAX = 65_535
+PEERS_MAX = 64
 
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_MAX_CHARS - 1}}}")
 _DEVICE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{DEVICE_MAX_CHARS - 1}}}")
@@ -35,6 +36,7 @@ def completed(request: NetworkRequest) -> NetworkRequest:
         mtu=request.mtu or ETHERNET_MTU - VXLAN_OVERHEAD_BYTES,
         port=request.port or VXLAN_PORT,
         group=None if request.group is None else str(ipaddress.ip_address(request.group)),
+        peers=tuple(sorted({str(ipaddress.ip_address(peer)) for peer in request.peers})),
     )
 
 
@@ -62,8 +64,8 @@ def _vlan_problems(request: NetworkRequest) -> Iterator[str]:
         yield f"{request.physical!a} cannot be the name of a device."
     elif request.physical == request.bridge:
         yield f"{request.bridge} cannot be the bridge and what carries it."
-    if request.group is not None or request.port is not None:
-        yield "A VLAN has neither multicast group nor port: those are a VXLAN's."
+    if request.group is not None or request.port is not None or request.peers:
+        yield "A VLAN has neither multicast group nor port nor peers: those are a VXLAN's."
 
 
 def _vxlan_problems(request: NetworkRequest) -> Iterator[str]:
@@ -75,6 +77,11 @@ def _vxlan_problems(request: NetworkRequest) -> Iterator[str]:
         yield f"A port is between 1 and {PORT_MAX}."
     if request.group is not None and not _is_multicast(request.group):
         yield f"{request.group!a} is no multicast address."
+    if request.group is not None and request.peers:
+        yield "Peers are sent to one by one, and with a multicast group nobody is: give one of the two."
+    if len(request.peers) > PEERS_MAX:
+        yield f"At most {PEERS_MAX} peers are possible."
+    yield from (f"{peer!a} is no address of a peer." for peer in request.peers if not _is_unicast(peer))
 
 
 def _is_multicast(text: str) -> bool:
@@ -82,3 +89,11 @@ def _is_multicast(text: str) -> bool:
         return ipaddress.ip_address(text).is_multicast
     except ValueError:
         return False
+
+
+def _is_unicast(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not (address.is_multicast or address.is_unspecified or address.is_loopback)

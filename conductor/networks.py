@@ -126,6 +126,7 @@ def _row(wanted: NetworkRequest, *, by: str, now_ms: int) -> Network:
         physical=wanted.physical or "",
         multicast_group=wanted.group,
         port=wanted.port,
+        peers=" ".join(wanted.peers),
         created_at_ms=now_ms,
         created_by=by,
     )
@@ -149,6 +150,7 @@ def _views(session: Session, rows: Sequence[Network], *, has_guests: bool = Fals
             physical=row.physical or None,
             group=row.multicast_group,
             port=row.port,
+            peers=tuple(row.peers.split()),
             attached=attached.get(row.name, ()),
             hosts=tuple(host for host, facts in known.items() if row.name in facts.networks),
             problems=tuple(

@@ -41,7 +41,7 @@ class StandingNetworks:
                 return False
             wanted = self._wanted(network)
             self._remove_outdated(network, alias=wanted[0].alias)
-            return self._make(wanted, vteps=vteps)
+            return self._make(wanted, remotes={*vteps, *network.properties.get("peers", "").split()})
         except LinkError as error:
             raise NetworkUnusableError(network=network.name, reason=str(error)) from error
 
@@ -82,7 +82,7 @@ class StandingNetworks:
     def _ours(self) -> tuple[Link, ...]:
         return tuple(link for link in self._links.all() if _is_ours(link))
 
-    def _make(self, wanted: tuple[NewLink, NewLink], *, vteps: Iterable[str]) -> bool:
+    def _make(self, wanted: tuple[NewLink, NewLink], *, remotes: Iterable[str]) -> bool:
         here = {link.name for link in self._links.all()}
         missing = [link for link in wanted if link.name not in here]
         device, bridge = wanted
@@ -91,7 +91,7 @@ class StandingNetworks:
                 self._links.make(link)
             self._links.join(device.name, bridge=bridge.name)
             if device.kind == VXLAN and not device.group:
-                self._links.flood_to(device.name, vteps)
+                self._links.flood_to(device.name, remotes)
         except LinkError:
             for link in reversed(missing):
                 with suppress(

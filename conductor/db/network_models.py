@@ -1,6 +1,6 @@
 """The tables of managed networks: what is declared, and the hosts where it is to stand in any case."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.network_views import NetworkKind
@@ -25,6 +25,7 @@ class Network(Base):
     physical: Mapped[str] = mapped_column(Name)  # empty: a VXLAN; not NULL, which would never be a duplicate
     multicast_group: Mapped[str | None] = mapped_column(Name)
     port: Mapped[int | None] = mapped_column(Integer)
+    peers: Mapped[str] = mapped_column(Text)  # addresses, with blanks between
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
     created_by: Mapped[str] = mapped_column(Name)
 

@@ -103,7 +103,12 @@ def vteps(session: Session, *, but: str) -> tuple[str, ...]:
 
 def managed(row: Network) -> ManagedNetwork:
     """As it travels."""
-    properties = {"physical": row.physical, "group": row.multicast_group, "port": row.port}
+    properties = {
+        "physical": row.physical,
+        "group": row.multicast_group,
+        "port": row.port,
+        "peers": row.peers,
+    }
     return ManagedNetwork(
         name=row.name,
         kind=row.kind,

@@ -44,6 +44,11 @@ def test_a_vlan_is_made_on_the_device_that_this_host_calls_so(host):
     assert (host.links.made["eth1.100"].segment, host.links.made["eth1.100"].device) == (100, "eth1")
 
 
+def test_what_else_is_in_the_network_is_flooded_too(host):
+    host.guest_comes(network=replace(RED, properties={"port": "4789", "peers": "10.77.0.1"}))
+    assert host.links.flooded("vxlan4242") == ("10.77.0.1", *OTHERS)
+
+
 def test_by_multicast_nobody_is_flooded_one_by_one(host):
     host.guest_comes(network=replace(RED, properties={"port": "4789", "group": "239.1.2.3"}))
 

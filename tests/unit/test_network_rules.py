@@ -20,6 +20,10 @@ def test_each_kind_has_its_defaults():
 def test_what_is_given_stays():
     wanted = replace(VXLAN, mtu=8950, port=8472, group="FF05:0::1")
     assert completed(wanted) == replace(wanted, group="ff05::1")
+    assert completed(replace(VXLAN, peers=("10.0.0.2", "10.0.0.1", "10.0.0.2"))).peers == (
+        "10.0.0.1",
+        "10.0.0.2",
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,12 @@ def test_what_is_given_stays():
         (replace(VLAN, physical="br-blue"), "cannot be the bridge and what carries it"),
         (replace(VLAN, group="239.1.1.1"), "neither multicast group nor port"),
         (replace(VLAN, port=4789), "neither multicast group nor port"),
+        (replace(VLAN, peers=("10.0.0.1",)), "nor peers"),
+        (replace(VXLAN, peers=("10.0.0.1",), group="239.1.1.1"), "one of the two"),
+        (replace(VXLAN, peers=("nonsense",)), "no address of a peer"),
+        (replace(VXLAN, peers=("239.1.1.1",)), "no address of a peer"),
+        (replace(VXLAN, peers=("0.0.0.0",)), "no address of a peer"),
+        (replace(VXLAN, peers=tuple(f"10.0.0.{n}" for n in range(65))), "At most 64"),
         (replace(VXLAN, segment=0), "A VNI"),
         (replace(VXLAN, segment=2**24), "A VNI"),
         (replace(VXLAN, physical="eth1"), "vtep_address"),

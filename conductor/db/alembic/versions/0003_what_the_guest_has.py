@@ -87,6 +87,7 @@ def _create_networks() -> None:
         sa.Column("physical", NAME, nullable=False),
         sa.Column("multicast_group", NAME, nullable=True),
         sa.Column("port", sa.Integer(), nullable=True),
+        sa.Column("peers", sa.Text(), nullable=False),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_by", NAME, nullable=False),
         sa.PrimaryKeyConstraint("name"),
