@@ -176,6 +176,12 @@ class Lab:
         device = f"{host_name}-{network_name[0]}"
         self.exec(network.SWITCH, ["ip", "link", "set", device, "up" if is_up else "down"])
 
+    def join_vxlan(self, *, vni: int, port: int, group: str | None = None) -> None:
+        """Join a VXLAN of the hosts with the data network, so that a guest in it can be probed."""
+        addresses = (network.addresses(name).management for name in self.compute_hosts)
+        remotes = () if group else tuple(filter(None, addresses))
+        network.join_vxlan(self.host(network.SWITCH), vni=vni, port=port, remotes=remotes, group=group)
+
     def guest_create(self, name: str, host_name: str, options: GuestOptions | None = None) -> Probe:
         """Make a guest and return its first answer, given when it has booted."""
         return lifecycle.create(

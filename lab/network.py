@@ -17,6 +17,7 @@ from lab.namespaces import Namespaces
 SWITCH = "switch"
 CONTROLLER = "controller"
 PROBER = "prober"
+SWITCH_VTEP = "10.77.0.1"
 GUEST_BRIDGE = "br-data"
 
 MAX_COMPUTE_HOSTS = 40
@@ -94,6 +95,26 @@ def connect(switch: Namespaces, hosts: Iterable[Namespaces]) -> None:
     _ip_batch(switch, commands)
     for host in hosts:
         _ip_batch(host, _host_commands(host.name))
+
+
+def join_vxlan(
+    switch: Namespaces, *, vni: int, port: int, remotes: Iterable[str] = (), group: str | None = None
+) -> None:
+    """Join a VXLAN between the hosts with the data network: what the prober sends reaches guests in either.
+
+    The switch becomes one of its tunnel ends, SWITCH_VTEP, as a router would be; it sends to the hosts' `remotes`.
+    """
+    name = f"vxlan{vni}"
+    destination = f"group {group} " if group else ""
+    commands = [
+        f"address replace {SWITCH_VTEP}/24 dev br-mgmt",
+        f"link add {name} type vxlan id {vni} dev br-mgmt local {SWITCH_VTEP} {destination}dstport {port}",
+        f"link set {name} master {GUEST_BRIDGE}",
+        f"link set {name} up",
+    ]
+    _ip_batch(switch, commands)
+    for remote in remotes:
+        switch.run(["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", name, "dst", remote])
 
 
 def _veth(name: str, bridge: str, peer: str, peer_pid: int) -> str:

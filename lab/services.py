@@ -40,6 +40,7 @@ def base_configuration(name: str, *, password: str) -> dict[str, str]:
         management = network.addresses(name).management
         assert management is not None, f"{name} is no compute host"
         values["vnc.server_listen"] = management
+        values["network.vtep_address"] = management
     return values
 
 

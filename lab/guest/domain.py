@@ -37,6 +37,7 @@ class Domain:
     cpu_model: str = CPU_MODEL
     devices: str = ""
     boot: str = BOOT_FROM_DISK  # what stands in <os> besides its type
+    bridge: str = network.GUEST_BRIDGE
     vnc_listen: str | None = None  # an address of its host only: no other host can start the guest with it
     vnc_password: str | None = None
 
@@ -73,7 +74,7 @@ def render(domain: Domain) -> str:
 {"".join(_disk(disk) for disk in domain.disks)}\
     <interface type='bridge'>
       <mac address='{network.guest_mac(domain.number)}'/>
-      <source bridge='{network.GUEST_BRIDGE}'/>
+      <source bridge={quoteattr(domain.bridge)}/>
       <model type='virtio'/>
       <rom enabled='no'/>
     </interface>

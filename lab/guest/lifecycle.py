@@ -35,6 +35,7 @@ class GuestOptions:
     cpu_model: str = domain.CPU_MODEL
     devices: str = ""  # XML of further devices
     boot: str = domain.BOOT_FROM_DISK  # XML of what it is started from
+    bridge: str = network.GUEST_BRIDGE
     has_vnc: bool = False  # on an address of its host: virsh cannot migrate it without other XML
     vnc_password: str | None = None
 
@@ -122,6 +123,7 @@ def _start(
             cpu_model=options.cpu_model,
             devices=options.devices,
             boot=options.boot,
+            bridge=options.bridge,
             vnc_listen=network.addresses(host.name).management if options.has_vnc else None,
             vnc_password=options.vnc_password,
             disks=disks,
