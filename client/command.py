@@ -124,7 +124,8 @@ class MigrationCommand(ShowCommand):
     kind = MigrationView
     table_keys = (
         "id", "instance_name", "instance_uuid", "status", "source", "dest", "reason", "waiting_for", "findings",
-        "progress", "steps", "downtime_ms", "seconds", "created_at", "finished_at",
+        "progress", "steps", "downtime_ms", "network_gap_ms", "network_verified", "seconds", "created_at",
+        "finished_at",
     )  # fmt: skip
 
 

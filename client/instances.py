@@ -44,11 +44,12 @@ class InstanceHistory(ListCommand):
     table_keys = (
         "finished_at", "status", "source", "dest", "predicted_seconds", "measured_seconds",
         "predicted_downtime_ms", "measured_downtime_ms", "predicted_sent_mib", "measured_sent_mib",
-        "predicted_passes", "measured_passes", "predicted_rate_mib_s", "measured_rate_mib_s", "migration",
+        "predicted_passes", "measured_passes", "predicted_rate_mib_s", "measured_rate_mib_s",
+        "network_gap_ms", "network_verified", "migration",
     )  # fmt: skip
     optional_keys = (
         "predicted_seconds", "predicted_downtime_ms", "predicted_sent_mib", "predicted_passes",
-        "predicted_rate_mib_s",
+        "predicted_rate_mib_s", "network_gap_ms", "network_verified",
     )  # fmt: skip
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

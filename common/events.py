@@ -77,6 +77,13 @@ class Figures:
     )
     sent_bytes: int | None = field(metadata=_means("memory sent"))
     passes: int | None = field(metadata=_means("how often libvirt went over the memory"))
+    network_gap_ms: int | None = field(
+        default=None,
+        metadata=_means("from the guest's pause until it answered from the dest, by the source's clock"),
+    )
+    network_verified: bool | None = field(
+        default=None, metadata=_means("both hosts saw the guest reached on the dest; null: not looked at")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

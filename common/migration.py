@@ -235,7 +235,7 @@ class Outcome:
     traits: GuestTraits | None = None  # check_can_live_migrate_source, live_migration
     plan: TransferPlan | None = None  # check_can_live_migrate_source
     changes: DomainChanges | None = None  # pre_live_migration
-    handover: Handover | None = None  # post_live_migration
+    handover: Handover | None = None  # post_live_migration_at_destination, post_live_migration: each its part
     statistics: "JobStatistics | None" = None  # live_migration: of the completed job
     seconds: float = 0.0  # the verb's own duration on its host
 

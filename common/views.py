@@ -127,6 +127,8 @@ class HistoryView:
     reason: str
     created_at: str
     finished_at: str
+    network_gap_ms: int | None = None  # as of MigrationView
+    network_verified: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,8 @@ class MigrationView:
     created_at: str
     updated_at: str
     finished_at: str | None
+    network_gap_ms: int | None = None  # from the guest's pause until it answered from the dest
+    network_verified: bool | None = None  # both hosts saw it reached on the dest; None: not looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

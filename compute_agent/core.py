@@ -15,6 +15,7 @@ from compute_agent.dest import Dest
 from compute_agent.events import EventHub
 from compute_agent.examiner import Examiner
 from compute_agent.firewall.host_firewall import HostFirewall
+from compute_agent.frames import Frames, HostFrames
 from compute_agent.grants import driver_of
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
@@ -31,6 +32,7 @@ from compute_agent.permits import Permits
 from compute_agent.postcopy import Postcopy
 from compute_agent.preparing import Arrivals, Preparation, Preparations
 from compute_agent.preparing.firewall import FirewallPreparation
+from compute_agent.preparing.interfaces import HostNetworks, Interfaces
 from compute_agent.preparing.media import Media
 from compute_agent.preparing.networks import Networks
 from compute_agent.preparing.volumes import VolumePreparation
@@ -54,6 +56,7 @@ class Core:
         liveness: Liveness | None = None,
         network: Network | None = None,
         links: LinkMaker | None = None,
+        frames: Frames | None = None,
     ) -> None:
         self.ledger = Ledger.open(settings.state_path)
         self.records = DefinitionRecords(settings.state_path / LEDGER_DIRECTORY)
@@ -67,6 +70,8 @@ class Core:
             checksums=self.checksums,
             is_used=partial(is_used_here, hypervisor),
         )
+        self.hub = EventHub()
+        self.frames = frames or HostFrames()
         self.networks = NetworkKeeper(
             StandingNetworks(self.links, settings.networks),
             KnownNetworks(settings.state_path, conductor, host=settings.host),
@@ -84,7 +89,6 @@ class Core:
             probes=self.probes,
             settings=settings,
         )
-        self.hub = EventHub()
         self.outbox = Outbox(conductor, unacknowledged=_unacknowledged(self.ledger))
         self._settings = settings
         self._conductor = conductor
@@ -124,9 +128,13 @@ class Core:
     def _all_preparations(self, hypervisor: Hypervisor, settings: Settings) -> tuple[Preparation, ...]:
         """What is prepared for a guest that comes, in no order: all of it at once."""
         grants = driver_of(settings.volumes)
+        host_networks = HostNetworks(
+            host=settings.host, names=settings.networks, links=self.links, frames=self.frames
+        )
         return (
             Media(self.copying, hypervisor, settings),
             VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),
+            Interfaces(hypervisor, host_networks, self.hub),
             Networks(self.networks, settings.networks),
             FirewallPreparation(self.firewall, host=settings.host),
         )

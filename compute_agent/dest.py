@@ -202,7 +202,9 @@ class Dest:
         self._permits.remove(command.migration)
         detail = "paused, as its user had it" if look.seen is DestSeen.PAUSED_OTHER else ""
         return Answer(
-            result=Result.RUNNING, detail="; ".join(filter(None, (detail, *told.sentences, *problems)))
+            result=Result.RUNNING,
+            detail="; ".join(filter(None, (detail, *told.sentences, *problems))),
+            handover=told.handover,
         )
 
     def _look_after_finish(self, work: Work) -> DestLook:

@@ -8,7 +8,7 @@ from common import log
 from common.events import Event, EventType, Figures, MigrationState
 from common.migration import Progress
 from common.states import MigrationStatus, Phase
-from conductor import live_migration
+from conductor import handover, live_migration
 from conductor.db.sagas import Written
 from conductor.presentation import MS_PER_S, iso
 from conductor.saga import Saga, Transition
@@ -103,6 +103,8 @@ def _figures(saga: Saga, written: Written, progress: Progress | None) -> Figures
         downtime_ms=saga.downtime_ms,
         sent_bytes=None if statistics is None else statistics.memory_processed,
         passes=None if statistics is None else statistics.iteration,
+        network_gap_ms=handover.gap_ms(saga),
+        network_verified=handover.is_verified(saga),
     )
 
 

@@ -38,7 +38,7 @@ from common.migration import (
 )
 from common.states import MigrationStatus, Phase, Result, Verb
 from common.transfer import TransferPlan
-from conductor import judgement
+from conductor import handover, judgement
 from conductor.saga import (
     CandidateUnfit,
     Plan,
@@ -226,13 +226,16 @@ def _moved(saga: Saga, outcome: Outcome) -> Transition:
 
 def _proven(saga: Saga, outcome: Outcome) -> Transition:
     """The guest runs on the dest: instance.host changes in this commit, the source is cleaned only after it (19)."""
-    proven = replace(saga, home=saga.dest, status=MigrationStatus.SOURCE_UNCONFIRMED)
+    proven = replace(
+        saga, home=saga.dest, status=MigrationStatus.SOURCE_UNCONFIRMED, handover=outcome.handover
+    )
     return issue(proven, Phase.POST_SOURCE, f"{saga.dest} runs the guest{_detail(outcome)}")
 
 
 def _clean(saga: Saga, outcome: Outcome) -> Transition:
-    done = replace(saga, handover=outcome.handover)
-    return finish(done, MigrationStatus.COMPLETED, f"{saga.source} is clean{_detail(outcome)}")
+    done = replace(saga, handover=handover.joined(saga.handover, outcome.handover))
+    clean = f"{saga.source} is clean{_detail(outcome)}"
+    return finish(done, MigrationStatus.COMPLETED, *filter(None, (clean, handover.story(done))))
 
 
 # ---- the way back

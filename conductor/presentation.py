@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from common.migration import Progress
 from common.states import HostState, MigrationStatus, MigrationType, Phase, ServiceStatus
 from common.views import HistoryView, InstanceView, JournalView, MigrationView, ServiceView, StepTime
+from conductor import handover
 from conductor.capacity import HostStatus, Limits, free_mib, is_up
 from conductor.db import instances, sagas
 from conductor.db.models import Instance, Journal, Migration
@@ -99,6 +100,8 @@ def migration_view(
         created_at=iso(row.created_at_ms),
         updated_at=iso(row.updated_at_ms),
         finished_at=None if row.finished_at_ms is None else iso(row.finished_at_ms),
+        network_gap_ms=handover.gap_ms(saga),
+        network_verified=handover.is_verified(saga),
     )
 
 
@@ -129,6 +132,8 @@ def history_view(row: Migration, progress: Progress | None) -> HistoryView:
         reason=saga.reason,
         created_at=iso(row.created_at_ms),
         finished_at=iso(ended_ms),
+        network_gap_ms=handover.gap_ms(saga),
+        network_verified=handover.is_verified(saga),
     )
 
 

@@ -116,10 +116,12 @@ def mtus(here: Place, interfaces: Iterable[InterfaceFacts]) -> tuple[tuple[str, 
 def check_mtus(look: SourceLook) -> Iterator[Finding]:
     """Compare the MTU of each tap here with that of its bridge there."""
     there = dict(look.reach.mtus)
-    compared = [each for each in look.guest.interfaces if each.tap and each.mac in there]
-    if not compared:
+    if not there:
         return
     host, name = look.settings.host, look.guest.name
+    # The definition that is moved does not say which taps libvirt has chosen.
+    interfaces = look.hypervisor.guest_facts(look.instance).interfaces
+    compared = [each for each in interfaces if each.mac in there]
     try:
         here = {link.name: link for link in look.links.all()}
     except LinkError as error:

@@ -103,6 +103,10 @@ class Preparation:
         """On the dest: the guest runs here. What was made for its arrival is the guest's own from now on."""
         return ()
 
+    def handover(self, migration: str) -> Handover | None:  # noqa: ARG002
+        """On the dest, once after `complete`: whether its network finds the guest here; None, if that is not its matter."""
+        return None
+
     def release(self, departure: Departure) -> Released:  # noqa: ARG002
         """On the source: the guest runs on the dest. Raises where that is not possible now: it is asked again."""
         return Released()

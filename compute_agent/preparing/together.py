@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from common import concurrency
@@ -29,7 +29,7 @@ class Told:
     findings: tuple[Finding, ...] = ()
     sentences: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
-    handover: Handover | None = None  # release: what was seen of the guest's network
+    handover: Handover | None = None  # complete, release: what was seen of the guest's network
 
 
 class Preparations:
@@ -48,7 +48,9 @@ class Preparations:
         return self._told(lambda preparation: preparation.undo(undoing))
 
     def complete(self, arrival: Arrival) -> Told:
-        return self._told(lambda preparation: preparation.complete(arrival))
+        told = self._told(lambda preparation: preparation.complete(arrival))
+        seen = [preparation.handover(arrival.migration) for preparation in self._preparations]
+        return replace(told, handover=next((each for each in seen if each is not None), None))
 
     def release(self, departure: Departure) -> Told:
         released, failures = self._all(lambda preparation: preparation.release(departure))

@@ -28,6 +28,7 @@ from compute_agent.hypervisor.driver import EventKind, HypervisorEvent
 from compute_agent.liveness import Liveness
 from compute_agent.settings import LiveMigrationSettings, Settings
 from tests.fakes.domain import guest_xml
+from tests.fakes.frames import FakeFrames
 from tests.fakes.hypervisor import FakeHypervisor, FakeWorld
 from tests.fakes.links import FakeLinks
 
@@ -121,6 +122,7 @@ class Host:
         self.hypervisor = hypervisor
         self.conductor = ListeningConductor()
         self.links = FakeLinks()
+        self.frames = FakeFrames()
         self.clock = FakeClock()
         self.settings = replace(
             Settings(
@@ -142,6 +144,7 @@ class Host:
             liveness=self.liveness,
             network=self.hypervisor.world.network,
             links=self.links,
+            frames=self.frames,
         )
         if self.core.ledger.is_new:
             self.core.ledger.enrol(())
@@ -186,10 +189,10 @@ class Hosts:
         self.source.stop()
         self.dest.stop()
 
-    def add_guest(self, **options: bool) -> str:
+    def add_guest(self, *, devices: str = "", **options: bool) -> str:
         """A guest named web1 on the source."""
         self.uuid = str(uuid4())
-        self.source.hypervisor.add_guest(guest_xml("web1", uuid=self.uuid), **options)
+        self.source.hypervisor.add_guest(guest_xml("web1", uuid=self.uuid, devices=devices), **options)
         return self.uuid
 
     def command(

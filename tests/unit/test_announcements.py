@@ -60,7 +60,7 @@ def test_within_schema_version_1_no_field_goes():
         "needs_operator", "waiting_for", "reason", "findings", "figures",
     ]  # fmt: skip
     assert [field.name for field in dataclasses.fields(Figures)] == [
-        "seconds", "downtime_ms", "sent_bytes", "passes",
+        "seconds", "downtime_ms", "sent_bytes", "passes", "network_gap_ms", "network_verified",
     ]  # fmt: skip
 
 

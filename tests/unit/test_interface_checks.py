@@ -16,6 +16,8 @@ from tests.fakes.host import MIGRATION, Hosts
 
 MAC = "52:54:00:4c:00:64"
 PLAIN = InterfaceFacts(mac=MAC, type="bridge", source="br-lan", tap="vnet3")
+XML = f"""
+    <interface type='bridge'><mac address='{MAC}'/><source bridge='br-lan'/><target dev='vnet3'/></interface>"""
 OF_NETWORK = InterfaceFacts(mac=MAC, type="network", source="virbr0", network="lan", tap="vnet3")
 OPEN_VSWITCH = replace(PLAIN, virtualport="openvswitch")
 
@@ -23,7 +25,7 @@ OPEN_VSWITCH = replace(PLAIN, virtualport="openvswitch")
 @pytest.fixture
 def hosts(tmp_path):
     hosts = Hosts(tmp_path)
-    hosts.add_guest()
+    hosts.add_guest(devices=XML)
     yield hosts
     hosts.stop()
 
@@ -49,7 +51,7 @@ def dest_look(hosts, *found, declared=None, names=None):
     )
 
 
-def source_look(hosts, interface, *mtus):
+def source_look(hosts, *mtus):
     hypervisor = hosts.source.hypervisor
     definition = hypervisor.definition(hosts.uuid)
     return checks.SourceLook(
@@ -58,7 +60,7 @@ def source_look(hosts, interface, *mtus):
         links=hosts.source.links,
         settings=hosts.source.settings,
         instance=hosts.uuid,
-        guest=replace(facts_of(definition), interfaces=(interface,)),
+        guest=facts_of(definition),
         definition=definition,
         observed=hosts.source.core.observation.source(hosts.uuid, MIGRATION),
         source=hypervisor.host_facts(),
@@ -182,7 +184,7 @@ def test_the_tap_here_is_compared_with_the_bridge_there(hosts, there, codes):
     hosts.source.links.add_bridge("br-lan", uplink="eth0")
     hosts.source.links.add_tap("vnet3", bridge="br-lan")
 
-    found = list(interfaces.check_mtus(source_look(hosts, PLAIN, (MAC, there))))
+    found = list(interfaces.check_mtus(source_look(hosts, (MAC, there))))
 
     assert [finding.code for finding in found] == codes
     assert [finding.host for finding in found] == ["compute2"] * len(codes)
@@ -191,12 +193,12 @@ def test_the_tap_here_is_compared_with_the_bridge_there(hosts, there, codes):
 def test_a_dest_that_tells_no_mtu_is_not_compared(hosts):
     hosts.source.links.problem = "broken"
 
-    assert list(interfaces.check_mtus(source_look(hosts, PLAIN))) == []
+    assert list(interfaces.check_mtus(source_look(hosts))) == []
 
 
 def test_links_that_cannot_be_looked_at_on_the_source_are_warned_of(hosts):
     hosts.source.links.problem = "broken"
 
-    [finding] = interfaces.check_mtus(source_look(hosts, PLAIN, (MAC, 1500)))
+    [finding] = interfaces.check_mtus(source_look(hosts, (MAC, 1500)))
 
     assert (finding.code, finding.severity) == ("mtu_unknown", Severity.WARNS)

@@ -1,0 +1,77 @@
+"""On the dest: tell the network that a guest is here now, at once and then with growing pauses.
+
+QEMU announces the guest as well, through its tap and only while it starts. A frame on the bridge device reaches all other
+ports, and does not correct what this very bridge believes of the MAC: that is set first.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from common import concurrency
+from compute_agent.errors import LinkError
+from compute_agent.frames import Frames
+from compute_agent.handover.ports import Port
+from compute_agent.links import Links
+
+REPEATS_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # pauses: a frame may be lost, and a switch may be slow to open a port
+
+
+class Announcer:
+    """Announces guests of this host until they leave it."""
+
+    def __init__(
+        self, links: Links, frames: Frames, *, sleep: Callable[[float], None] = concurrency.sleep
+    ) -> None:
+        self._links = links
+        self._frames = frames
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._current: dict[str, object] = {}  # by instance: whose repeats go on
+
+    def announce(self, instance: str, ports: Sequence[Port]) -> tuple[str, ...]:
+        """Announce it and go on doing so; returns in sentences which bridge does not send to the guest's tap."""
+        problems = tuple(problem for port in ports for problem in self._announce(port))
+        mark = object()
+        with self._lock:
+            self._current[instance] = mark
+        concurrency.spawn(self._repeat, instance, tuple(ports), mark)
+        return problems
+
+    def stop(self, instance: str) -> None:
+        """The guest leaves: one more announcement from here would steal its MAC from the next host."""
+        with self._lock:
+            self._current.pop(instance, None)
+
+    def _announce(self, port: Port) -> Iterator[str]:
+        try:
+            self._tell(port)
+            known = self._links.forwarding(port.mac, bridge=port.bridge)
+        except LinkError as error:
+            yield f"{port.mac} could not be announced on {port.bridge}: {error}"
+            return
+        if known is None or known.port != port.tap:
+            place = "nobody knows where" if known is None else known.port
+            yield f"{port.bridge} sends what is for {port.mac} to {place}, and not to {port.tap}"
+
+    def _repeat(self, instance: str, ports: Sequence[Port], mark: object) -> None:
+        try:
+            for pause_s in REPEATS_S:
+                self._sleep(pause_s)
+                for port in ports:
+                    if not self._is_current(instance, mark):
+                        return
+                    self._tell(port)
+        except LinkError:
+            pass  # its tap is gone, or its bridge: the guest is not here any more
+        finally:
+            with self._lock:
+                if self._current.get(instance) is mark:
+                    del self._current[instance]
+
+    def _is_current(self, instance: str, mark: object) -> bool:
+        with self._lock:
+            return self._current.get(instance) is mark
+
+    def _tell(self, port: Port) -> None:
+        self._links.learn(port.mac, port=port.tap)
+        self._frames.announce(port.mac, device=port.bridge)
