@@ -137,6 +137,8 @@ _TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "findings": lambda found: "\n".join(map(sentences.of_finding, found)),
     "progress": lambda newest: progress.numbers(newest.statistics, eta_s=newest.eta_s),
     "addresses": "\n".join,
+    "servers": "\n".join,
+    "properties": lambda values: "\n".join(f"{key}={value}" for key, value in sorted(values.items())),
     "groups": "\n".join,
     "rules": lambda rules: "\n".join(map(sentences.of_rule, rules)),
     "ports": lambda ports: "\n".join(map(sentences.of_port, ports)),

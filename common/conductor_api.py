@@ -36,6 +36,7 @@ from common.views import (
     ResourceView,
     ServiceView,
 )
+from common.volume_views import VolumeFilter, VolumeRequest, VolumeView
 
 INTERFACE = Interface(name="conductor", topic="limosa-conductor", minor=1)
 CHANGE_TRIES = 2  # the conductor that had the request may have died; under its id nothing is done twice
@@ -198,6 +199,20 @@ class ConductorAPI(NetworkCalls):
     def show_firewall(self, instance: str, *, host: str | None = None) -> FirewallView:
         """What is in force on its host, or on one that is named; raises HostSilentError, and as `show_instance`."""
         return self._client.call("show_firewall", instance, host, kind=FirewallView)
+
+    # ---- for clients: volumes
+
+    def set_volume(self, request: VolumeRequest) -> VolumeView:
+        """Raises InvalidRequestError, DiskNotFoundError, and as `show_instance`."""
+        return self._client.call("set_volume", request, kind=VolumeView, tries=CHANGE_TRIES)
+
+    def unset_volume(self, instance: str, target: str) -> VolumeView:
+        """As it was; raises VolumeNotDeclaredError, and as `show_instance`."""
+        return self._client.call("unset_volume", instance, target, kind=VolumeView, tries=CHANGE_TRIES)
+
+    def list_volumes(self, which: VolumeFilter) -> tuple[VolumeView, ...]:
+        """Found and declared; raises as `show_instance`."""
+        return self._client.call("list_volumes", which, kind=tuple[VolumeView, ...])
 
     # ---- for agents
 

@@ -255,6 +255,18 @@ class NetworkInUseError(LimosaError):
     exit_code = 4
 
 
+class DiskNotFoundError(LimosaError):
+    message = "{instance} has no disk {disk}; it has: {disks}."
+    hint = "A disk that is attached later is declared then."
+    exit_code = 3
+
+
+class VolumeNotDeclaredError(LimosaError):
+    message = "Nothing is declared of a disk {disk} of {instance}."
+    hint = "`limosa volume list --instance {instance}` shows what is."
+    exit_code = 3
+
+
 class ConflictError(LimosaError):
     """A compare-and-swap found another version: somebody else advanced the row. Never shown; retried."""
 

@@ -38,6 +38,7 @@ from conductor.policy import Policy
 from conductor.security_groups import SecurityGroups
 from conductor.sender import Sender
 from conductor.sweeper import Patience, Sweeper
+from conductor.volumes import Volumes
 
 WATCHERS_MAX = (
     128  # clients that wait for news; each holds one of the bus's threads (executor_thread_pool_size, 256)
@@ -89,6 +90,7 @@ class Conductor:
             ports=GuestPorts(self.database, self.sender),
             firewall=FirewallLookup(self.database, agents),
             networks=Networks(self.database, self.network_news.tell),
+            volumes=Volumes(self.database),
             lacks=gate.lacks,
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))

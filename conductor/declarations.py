@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 from common.facts import GuestFacts
 from common.states import StorageMode
 from common.transfer import Declarations, Filtering
+from conductor import volumes
 from conductor.db import filtering as filterings
 from conductor.db import networks
 
@@ -12,4 +13,9 @@ from conductor.db import networks
 def declarations_of(session: Session, guest: GuestFacts, *, storage: StorageMode) -> Declarations:
     """As they are in this transaction."""
     filtering = filterings.read(session, [guest.uuid]).get(guest.uuid, Filtering())
-    return Declarations(storage=storage, networks=networks.needed_by(session, guest), filtering=filtering)
+    return Declarations(
+        storage=storage,
+        volumes=volumes.declared_of(session, guest),
+        networks=networks.needed_by(session, guest),
+        filtering=filtering,
+    )

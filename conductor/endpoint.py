@@ -38,6 +38,7 @@ from common.views import (
     ResourceView,
     ServiceView,
 )
+from common.volume_views import VolumeFilter, VolumeRequest, VolumeView
 from conductor.aborting import refuse_if_late
 from conductor.accept import Acceptance
 from conductor.administrators import Administrators
@@ -57,6 +58,7 @@ from conductor.networks import Networks
 from conductor.news import News
 from conductor.saga import AbortAsked, Saga
 from conductor.security_groups import SecurityGroups
+from conductor.volumes import Volumes
 
 LOG = logging.getLogger(__name__)
 
@@ -82,6 +84,7 @@ class ConductorEndpoint(NetworkEndpoint):
         ports: GuestPorts,
         firewall: FirewallLookup,
         networks: Networks,
+        volumes: Volumes,
         lacks: Callable[[Principal, str], Role | None],
     ) -> None:
         self._database = database
@@ -99,6 +102,7 @@ class ConductorEndpoint(NetworkEndpoint):
         self._ports = ports
         self._firewall = firewall
         self._networks = networks
+        self._volumes = volumes
         self._lacks = lacks
 
     # ---- for clients
@@ -247,6 +251,18 @@ class ConductorEndpoint(NetworkEndpoint):
     @exposed
     def show_firewall(self, _context: Context, instance: str, host: str | None) -> FirewallView:
         return self._firewall.show(instance, host=host)
+
+    @exposed
+    def set_volume(self, context: Context, request: VolumeRequest) -> VolumeView:
+        return self._volumes.declare(request, by=context.signer.name)
+
+    @exposed
+    def unset_volume(self, _context: Context, instance: str, target: str) -> VolumeView:
+        return self._volumes.forget(instance, target)
+
+    @exposed
+    def list_volumes(self, _context: Context, which: VolumeFilter) -> tuple[VolumeView, ...]:
+        return self._volumes.list(which)
 
     # ---- for agents: `conductor.gate` has seen to it that each speaks for its own host
 

@@ -45,7 +45,7 @@ REJECTIONS_PERIOD_S = 60.0
 _TARGET_FIELDS = (
     "instance", "dest", "name", "role", "host", "valid_days", "group", "mac", "addresses", "groups", "direction", "family",
     "protocol", "port_min", "port_max", "icmp_type", "icmp_code", "remote", "remote_group", "kind", "segment",
-    "bridge",
+    "bridge", "target", "driver", "servers",
 )  # fmt: skip
 
 LOG = logging.getLogger(__name__)

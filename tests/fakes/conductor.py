@@ -53,6 +53,7 @@ from common.views import (
     ResourceView,
     ServiceView,
 )
+from common.volume_views import VolumeFilter, VolumeRequest, VolumeView
 
 MIGRATION = "5f0c8a52-5b8c-4a53-8a2e-0d7f6f1c1a11"
 INSTANCE = "1f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
@@ -188,6 +189,23 @@ def port_view(**changes: object) -> PortView:
     return PortView(**{**values, **changes})
 
 
+def volume_view(**changes: object) -> VolumeView:
+    values: dict[str, object] = {
+        "instance_uuid": INSTANCE,
+        "instance_name": "web1",
+        "target": "vdb",
+        "driver": "iscsi",
+        "name": "iqn.2026-01.example:t/1",
+        "servers": ("s1:3260",),
+        "secret": "",
+        "properties": {"volume_id": "7"},
+        "is_host_attached": True,
+        "is_declared": True,
+        "is_present": True,
+    }
+    return VolumeView(**{**values, **changes})
+
+
 def firewall_view(**changes: object) -> FirewallView:
     values: dict[str, object] = {
         "instance_uuid": INSTANCE,
@@ -224,6 +242,7 @@ class FakeConductor:
     groups: tuple[SecurityGroupView, ...] = ()
     ports: tuple[PortView, ...] = ()
     firewall: tuple[FirewallView, ...] = ()
+    volumes: tuple[VolumeView, ...] = ()
     error: BaseException | None = None  # what every call but the polls raises
     on_poll: Callable[[float], None] = lambda timeout_s: None  # called when a poll finds nothing new
     requests: list[object] = field(default_factory=list)
@@ -391,6 +410,23 @@ class FakeConductor:
         self._fail()
         self.requests.append((instance, host))
         return self.firewall[0]
+
+    def set_volume(self, request: VolumeRequest) -> VolumeView:
+        self._fail()
+        self.requests.append(request)
+        return volume_view(
+            target=request.target, driver=request.driver, name=request.name, servers=request.servers
+        )
+
+    def unset_volume(self, instance: str, target: str) -> VolumeView:
+        self._fail()
+        self.requests.append((instance, target))
+        return volume_view(target=target, is_declared=False)
+
+    def list_volumes(self, which: VolumeFilter) -> tuple[VolumeView, ...]:
+        self._fail()
+        self.requests.append(which)
+        return self.volumes
 
     def _with_status(self, host: str, status: ServiceStatus, reason: str | None) -> ServiceView:
         self._fail()

@@ -5,6 +5,7 @@ from alembic import context
 from conductor.db import (
     firewall_models,  # noqa: F401 (its tables are to be known)
     network_models,  # noqa: F401 (its tables are to be known)
+    volume_models,  # noqa: F401 (its tables are to be known)
 )
 from conductor.db.models import Base
 

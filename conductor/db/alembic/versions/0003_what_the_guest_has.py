@@ -17,6 +17,7 @@ def upgrade() -> None:
         claims.add_column(sa.Column("disk_mib", sa.BigInteger(), nullable=False, server_default="0"))
     _create_networks()
     _firewall()
+    _create_volumes()
 
 
 def _firewall() -> None:
@@ -100,4 +101,16 @@ def _create_networks() -> None:
         sa.Column("host", NAME, nullable=False),
         sa.ForeignKeyConstraint(["network"], ["networks.name"]),
         sa.PrimaryKeyConstraint("network", "host"),
+    )
+
+
+def _create_volumes() -> None:
+    op.create_table(
+        "volumes",
+        sa.Column("instance", sa.String(36), sa.ForeignKey("instances.uuid"), nullable=False),
+        sa.Column("target", sa.String(64), nullable=False),
+        sa.Column("connection", sa.Text(), nullable=False),
+        sa.Column("set_at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("set_by", NAME, nullable=False),
+        sa.PrimaryKeyConstraint("instance", "target"),
     )
