@@ -16,6 +16,7 @@ from common import (
     network_checks,
     obstacle_checks,
     pair_checks,
+    storage_checks,
     volume_checks,
 )
 from common.checks import Check, Severity
@@ -31,6 +32,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     network_checks,
     volume_checks,
     firewall_checks,
+    storage_checks,
 )
 """Where checks are declared, in the order of the page."""
 

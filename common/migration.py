@@ -45,6 +45,15 @@ class DiskProbe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AbsentDisk:
+    """A disk, or an image below it, that the dest does not have: copied there, if anything. `reason`: a half-sentence."""
+
+    disk: str  # target device
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GraphicsListen:
     """Where a graphics device of this type is to listen on the dest."""
 
@@ -68,6 +77,7 @@ class DestinationFacts:
     port_range: tuple[int, int] | None = None  # first and last of its ports for migrations
     mtus: tuple[tuple[str, int], ...] = ()  # by MAC: of the bridge that an interface would be connected to
     initiator: str = ""  # its IQN, which QEMU is given there; empty: the one in the XML stays
+    absent: tuple[AbsentDisk, ...] = ()  # of those examined, what it does not have and could be given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +266,10 @@ class JobStatistics:
     elapsed_ms: int = 0
     downtime_ms: int | None = None
     is_postcopy: bool = False
+    disk_total: int = 0  # of all disks that are copied; 0: none is
+    disk_processed: int = 0
+    disk_remaining: int = 0
+    disk_rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

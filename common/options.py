@@ -13,6 +13,7 @@ from common.firewall_options import FIREWALL_OPTIONS
 from common.media_options import MEDIA_OPTIONS
 from common.network_options import NETWORK_OPTIONS
 from common.states import VersionRule
+from common.storage_options import STORAGE_OPTIONS
 from common.volume_options import VOLUME_OPTIONS
 
 BANDWIDTH_MAX_MIB_S = 2**31  # libvirt converts it to bytes in 64 bits
@@ -402,4 +403,5 @@ GROUPS: dict[str | None, list[cfg.Opt]] = {
     "network": NETWORK_OPTIONS,
     "volumes": VOLUME_OPTIONS,
     "firewall": FIREWALL_OPTIONS,
+    "storage": STORAGE_OPTIONS,
 }

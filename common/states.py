@@ -112,6 +112,13 @@ class MissingMedium(StrEnum):
     REFUSE = "refuse"  # the guest stays
 
 
+class MissingBaseImage(StrEnum):
+    """[storage]missing_base_image: what a dest does where an image below a disk that is copied to it is missing."""
+
+    COPY = "copy"
+    REFUSE = "refuse"
+
+
 class VersionRule(StrEnum):
     """[conductor]hypervisor_version_check: which version of the hypervisor a dest must have."""
 

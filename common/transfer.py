@@ -23,7 +23,8 @@ class DiskImage:
     format: str  # raw, qcow2
     virtual_bytes: int
     allocated_bytes: int  # what it takes of its storage
-    sha256: str = ""  # of a base image, where it was asked for; empty: not known
+    sha256: str = ""  # of one below the disk's own that the dest must have; empty: not asked for
+    is_shared: bool = False  # one below the disk's own that both hosts see: nothing is made of it
     backing: str = ""  # what it stands on, as its own header names it
     backing_format: str = ""
     options: Mapping[str, str] = field(default_factory=dict)  # of its format: another one is made like it

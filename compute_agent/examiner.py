@@ -7,14 +7,13 @@ removes them (`forget`), or they are removed when nobody comes back for them.
 from dataclasses import dataclass, replace
 
 from common import concurrency
-from common.checks import INSTANCE_GONE, Finding
+from common.checks import INSTANCE_GONE
 from common.facts import DiskFacts, GuestFacts
 from common.migration import (
     CheckDestArguments,
     CheckSourceArguments,
     DestinationFacts,
     DiskAddress,
-    DiskProbe,
     GuestTraits,
 )
 from common.pair_checks import PORTS_TAKEN
@@ -23,6 +22,7 @@ from common.transfer import TransferPlan
 from compute_agent import checks, observation, planning
 from compute_agent.checks import interfaces
 from compute_agent.checks.running import Found, failure
+from compute_agent.checks.storage import Ways, find_ways
 from compute_agent.definitions import facts_of, traits_of
 from compute_agent.errors import LinkError
 from compute_agent.hypervisor.driver import Definition, Hypervisor
@@ -30,9 +30,10 @@ from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError, Hypervi
 from compute_agent.links import Links
 from compute_agent.network import Network
 from compute_agent.ports import Ports
-from compute_agent.probes import STORAGE_TIMEOUT_S, Probes
+from compute_agent.probes import STORAGE_TIMEOUT_S, Made, Probes
 from compute_agent.settings import Settings
-from compute_agent.storage import parts
+from compute_agent.storage import absence, parts
+from compute_agent.storage.makers import makers
 from compute_agent.subprocesses import User, user_of
 
 
@@ -60,6 +61,7 @@ class Examiner:
         self._links = links
         self._probes = probes
         self._settings = settings
+        self._makers = makers()
         first, last = settings.migration_ports
         self._ports = Ports(network, first=first, last=last)
 
@@ -76,13 +78,15 @@ class Examiner:
             first, last = self._settings.migration_ports
             taken = PORTS_TAKEN.finding(self._settings.host, port_min=first, port_max=last)
             found += Found(findings=(taken,))
-        made: tuple[DiskProbe, ...] = ()
+        made = Made()
         try:
-            made, findings = probing.wait(2 * STORAGE_TIMEOUT_S)
-            found += Found(findings=findings)
+            made = probing.wait(2 * STORAGE_TIMEOUT_S)
+            possible, against = absence.judge(made.absent, _disks(arguments), place=self._place(arguments))
+            made = replace(made, absent=possible)
+            found += Found(findings=(*made.findings, *against))
         except Exception as error:  # noqa: BLE001 (as `checks.run`: the other checks must still be told)
             found += failure("storage", error, host=self._settings.host)
-        facts = replace(self._facts(look, arguments), probes=made, ports=ports)
+        facts = replace(self._facts(look, arguments), probes=made.probes, absent=made.absent, ports=ports)
         return DestExamined(found=found, facts=facts)
 
     def examine_source(
@@ -109,8 +113,15 @@ class Examiner:
             dest_host=reach.host or reach.connect_address,
             declared=arguments.declared,
         )
+        finding_ways = concurrency.spawn(find_ways, look, self._makers)
         found = checks.run(checks.SOURCE_CHECKS, look)
-        plan = planning.plan_of(look) if found.accepts else None
+        ways = Ways()
+        try:
+            ways = finding_ways.wait(2 * STORAGE_TIMEOUT_S)
+            found += Found(findings=ways.findings)
+        except Exception as error:  # noqa: BLE001 (as `checks.run`)
+            found += failure("storage", error, host=self._settings.host)
+        plan = planning.plan_of(look, ways) if found.accepts else None
         return SourceExamined(found=found, traits=traits_of(definition), plan=plan)
 
     def forget(self, owner: str) -> None:
@@ -158,9 +169,15 @@ class Examiner:
             declared=arguments.declared,
         )
 
-    def _make_probes(
-        self, arguments: CheckDestArguments, owner: str, epoch: int, user: User | None
-    ) -> tuple[tuple[DiskProbe, ...], tuple[Finding, ...]]:
+    def _place(self, arguments: CheckDestArguments) -> absence.Place:
+        return absence.Place(
+            host=self._settings.host,
+            mode=arguments.declared.storage,
+            missing_base_image=self._settings.storage.missing_base_image,
+            makers=self._makers,
+        )
+
+    def _make_probes(self, arguments: CheckDestArguments, owner: str, epoch: int, user: User | None) -> Made:
         disks = tuple(disk for facts in _disks(arguments) for disk in parts.shared_parts(facts))
         return self._probes.make(disks, migration=owner, epoch=epoch, user=user)
 

@@ -6,18 +6,17 @@ attached meanwhile is left behind.
 
 from collections.abc import Iterator
 
-from common.facts import DiskFacts, GuestFacts
-from common.states import DiskWay
-from common.transfer import DiskTransfer, TransferPlan
+from common.facts import GuestFacts
+from common.transfer import TransferPlan
 from common.volumes import joined
 from compute_agent.checks.look import SourceLook
-from compute_agent.storage import parts
+from compute_agent.checks.storage import Ways
 
 
-def plan_of(look: SourceLook) -> TransferPlan:
+def plan_of(look: SourceLook, ways: Ways) -> TransferPlan:
     """The plan for a guest that all checks let go."""
     return TransferPlan(
-        disks=tuple(_transfer(disk) for disk in look.guest.disks),
+        disks=ways.disks,
         volumes=joined(look.guest.volumes, look.declared.volumes),
         interfaces=look.guest.interfaces,
     )
@@ -31,15 +30,3 @@ def differences(guest: GuestFacts, plan: TransferPlan) -> Iterator[str]:
         yield f"the guest has disk {target} ({source or 'empty'}), which was not there when it was checked"
     for target, _, source in sorted(planned - found):
         yield f"disk {target} ({source or 'empty'}), which was checked, is not there any more"
-
-
-def _transfer(disk: DiskFacts) -> DiskTransfer:
-    return DiskTransfer(target=disk.target, type=disk.type, source=disk.source, way=_way(disk))
-
-
-def _way(disk: DiskFacts) -> DiskWay:
-    if not disk.source:
-        return DiskWay.EMPTY
-    if parts.is_only_read(disk):
-        return DiskWay.MEDIUM
-    return DiskWay.VOLUME if disk.type == "network" else DiskWay.SHARED

@@ -12,11 +12,11 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.checks import Finding
-from common.migration import DiskProbe
+from common.migration import AbsentDisk, DiskProbe
 from compute_agent import durable, storage
 from compute_agent.errors import StorageSilentError
 from compute_agent.storage import file
@@ -33,12 +33,13 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
-    """What came of examining disks: `denied` are those probes that the agent may not write."""
+class Made:
+    """What came of examining disks: probes, what speaks against disks, and those that are not here."""
 
     probes: tuple[DiskProbe, ...] = ()
     findings: tuple[Finding, ...] = ()
-    denied: tuple[DiskProbe, ...] = ()
+    absent: tuple[AbsentDisk, ...] = ()
+    denied: tuple[DiskProbe, ...] = ()  # probes that the agent may not write
 
 
 class _Attempt:
@@ -60,10 +61,8 @@ class Probes:
         self._attempts: dict[str, list[_Attempt]] = {}  # by owner: those that may write yet
         durable.make_directory(self._directory)
 
-    def make(
-        self, disks: tuple[Disk, ...], *, migration: str, epoch: int, user: User | None = None
-    ) -> tuple[tuple[DiskProbe, ...], tuple[Finding, ...]]:
-        """Examine the disks and write a probe beside each that needs one; the probes, and what speaks against.
+    def make(self, disks: tuple[Disk, ...], *, migration: str, epoch: int, user: User | None = None) -> Made:
+        """Examine the disks and write a probe beside each that needs one.
 
         `user` is QEMU's: it writes those that the agent may not, where the server maps root to nobody. Who is given up
         meanwhile (`remove`) makes none. Raises StorageSilentError; OSError where this host's own state cannot be written.
@@ -84,7 +83,7 @@ class Probes:
             failed = () if attempt.is_given_up else self._write_as_user(attempt.record, made.denied, user)
             if attempt.is_given_up:
                 self._remove_record(attempt.record)
-                return (), ()
+                return Made()
         except StorageSilentError:
             attempt.is_given_up = True
             raise
@@ -96,7 +95,8 @@ class Probes:
             for probe, reason in failed
             for finding in file.unwritable(probe, host=self._host, reason=reason)
         )
-        return tuple(probe for probe in made.probes if probe not in gone), made.findings + against
+        written = tuple(probe for probe in made.probes if probe not in gone)
+        return replace(made, probes=written, findings=made.findings + against, denied=())
 
     def remove(self, migration: str) -> None:
         """Remove this migration's, if it has any. Storage that hangs keeps the record, and it is tried again later."""
@@ -135,7 +135,7 @@ class Probes:
 
     # ---- in a native thread
 
-    def _attempted(self, attempt: _Attempt, disks: tuple[Disk, ...], probe_id: str) -> _Made:
+    def _attempted(self, attempt: _Attempt, disks: tuple[Disk, ...], probe_id: str) -> Made:
         attempt.has_started = True
         try:
             return self._make(attempt, disks, probe_id)
@@ -144,17 +144,20 @@ class Probes:
             if attempt.is_given_up:
                 _remove(attempt.record)
 
-    def _make(self, attempt: _Attempt, disks: tuple[Disk, ...], probe_id: str) -> _Made:
+    def _make(self, attempt: _Attempt, disks: tuple[Disk, ...], probe_id: str) -> Made:
         findings: list[Finding] = []
+        absent: list[AbsentDisk] = []
         planned: list[tuple[Disk, DiskProbe]] = []
         for number, disk in enumerate(disks):  # a disk and the images below it have one target
             driver = storage.driver_for(disk.type)
             examined = driver.examine(disk, host=self._host, probe_id=f"{probe_id}-{number}")
             findings += examined.findings
+            if examined.absence:
+                absent.append(AbsentDisk(disk=disk.target, path=disk.path, reason=examined.absence))
             if examined.probe is not None:
                 planned.append((disk, examined.probe))
         if not planned or attempt.is_given_up:
-            return _Made(findings=tuple(findings))
+            return Made(findings=tuple(findings), absent=tuple(absent))
         paths = [probe.probe_path for _, probe in planned if probe.probe_path]
         if paths:
             durable.write(attempt.record, json.dumps(paths))
@@ -173,7 +176,9 @@ class Probes:
                 written.append(probe)
         if paths:
             _keep(attempt.record, [probe.probe_path for probe in written])
-        return _Made(probes=tuple(written), findings=tuple(findings), denied=tuple(denied))
+        return Made(
+            probes=tuple(written), findings=tuple(findings), absent=tuple(absent), denied=tuple(denied)
+        )
 
     # ---- as QEMU's user
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from common.states import MissingMedium
+from common.states import MissingBaseImage, MissingMedium
 from compute_agent.firewall.settings import FirewallSettings
 from compute_agent.network_settings import NetworkSettings
 from compute_agent.volume_settings import VolumeSettings
@@ -38,6 +38,13 @@ class MediaSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """[storage]: what is done about the disks of guests that come to this host."""
+
+    missing_base_image: MissingBaseImage = MissingBaseImage.COPY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that an agent is told."""
 
@@ -45,6 +52,7 @@ class Settings:
     state_path: Path
     live_migration: LiveMigrationSettings
     media: MediaSettings = MediaSettings()
+    storage: StorageSettings = StorageSettings()
     migration_ports: tuple[int, int] = (49152, 49215)  # first and last
     checks_ports: bool = True
     requires_disk_lock: bool = False
@@ -76,6 +84,7 @@ class Settings:
                 missing_medium=MissingMedium(conf.media.missing_medium),
                 directory=Path(conf.media.directory) if conf.media.directory else None,
             ),
+            storage=StorageSettings(missing_base_image=MissingBaseImage(conf.storage.missing_base_image)),
             migration_ports=(conf.libvirt.migration_port_min, conf.libvirt.migration_port_max),
             checks_ports=conf.libvirt.check_migration_ports,
             requires_disk_lock=conf.libvirt.require_disk_lock,

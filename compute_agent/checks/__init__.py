@@ -25,7 +25,6 @@ from compute_agent.checks.obstacles import check_obstacles
 from compute_agent.checks.reach import check_peer, check_ports, check_source_name
 from compute_agent.checks.resources import check_resources
 from compute_agent.checks.running import Check, Found, run
-from compute_agent.checks.storage import check_storage
 from compute_agent.checks.users import check_users
 from compute_agent.checks.volumes import check_volumes
 
@@ -55,7 +54,6 @@ SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_movable,
     check_jobs,
     check_obstacles,
-    check_storage,
     check_media_at_source,
     check_peer,
     check_ports,

@@ -81,6 +81,12 @@ def file_system_of(path: str, mounts: str) -> str:
     return found
 
 
+def file_system_of_path(path: str) -> str:
+    """The type of file system that this path leads to; empty: not known. Raises StorageSilentError."""
+    mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
+    return file_system_of(_real([path])[path], mounts)
+
+
 def _has_one_writer(disk: DiskFacts) -> bool:
     is_written = bool(disk.source) and not disk.is_readonly and disk.device in ("disk", "lun")
     return is_written and not disk.is_shareable

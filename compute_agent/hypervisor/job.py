@@ -100,6 +100,10 @@ def to_statistics(statistics: Mapping[str, Any], *, is_postcopy: bool = False) -
         elapsed_ms=statistics.get("time_elapsed", 0),
         downtime_ms=statistics.get("downtime"),
         is_postcopy=is_postcopy,
+        disk_total=statistics.get("disk_total", 0),
+        disk_processed=statistics.get("disk_processed", 0),
+        disk_remaining=statistics.get("disk_remaining", 0),
+        disk_rate=statistics.get("disk_bps"),
     )
 
 

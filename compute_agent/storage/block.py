@@ -30,7 +30,7 @@ class BlockStorage:
             identity = device_identity.identity_of(path)
             loop = device_identity.loop_file(path)
         except (FileNotFoundError, NotADirectoryError):
-            return _refused(_not_shared(disk.target, disk.path, host, f"{host} has no such device"))
+            return Examined(absence=f"{host} has no such device")
         except OSError as error:
             return _refused(_not_provable(disk.target, disk.path, host, describe_os_error(error)))
         probe = DiskProbe(

@@ -19,10 +19,14 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What the dest finds about one disk: reasons against it, and a probe to be written if it needs one."""
+    """What the dest finds about one disk: reasons against it, and a probe to be written if it needs one.
+
+    `absence`: it has nothing of that name, in a half-sentence. Then it is not shared, and may be copied.
+    """
 
     findings: tuple[Finding, ...] = ()
     probe: DiskProbe | None = None
+    absence: str = ""
 
 
 class StorageDriver(Protocol):

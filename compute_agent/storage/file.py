@@ -32,11 +32,15 @@ class FileStorage:
         path = Path(disk.path)
         if not path.is_absolute():
             return Examined(findings=(_finding(disk.target, disk.path, host, "its path is not absolute"),))
-        reason = _absence(path.parent.is_dir, "no such directory", host) or _absence(
-            path.exists, "no such file", host
-        )
-        if reason:
+        try:
+            reason = _absence(path.parent.is_dir, "no such directory", host) or _absence(
+                path.exists, "no such file", host
+            )
+        except OSError as error:
+            reason = f"{host} cannot look there ({error.strerror})"
             return Examined(findings=(_finding(disk.target, disk.path, host, reason),))
+        if reason:
+            return Examined(absence=reason)
         probe = DiskProbe(disk=disk.target, path=disk.path, probe_path="", token="")
         return Examined(probe=self.probe(probe, file=disk.path, probe_id=probe_id))
 
@@ -114,7 +118,7 @@ def _real(path: str) -> Path:
 
 
 def _absence(is_there: Callable[[], bool], what: str, host: str) -> str:
-    """Why it is not to be had; empty if it is, and where we may not look.
+    """Why it is not to be had; empty if it is, and where we may not look. Raises OSError.
 
     QEMU's user may, and whether it does, a check of its own tells.
     """
@@ -122,8 +126,6 @@ def _absence(is_there: Callable[[], bool], what: str, host: str) -> str:
         return "" if is_there() else f"{host} has {what}"
     except PermissionError:
         return ""
-    except OSError as error:
-        return f"{host} cannot look there ({error.strerror})"
 
 
 def unwritable(probe: DiskProbe, *, host: str, reason: str) -> tuple[Finding, ...]:

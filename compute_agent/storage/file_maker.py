@@ -63,6 +63,9 @@ class FileMaker:
             reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
             raise ImageNotCopyableError(path=disk.source, reason=reason) from error
 
+    def obstacle(self, path: str) -> str:
+        return GATE.look(_obstacle, Path(path), timeout_s=LOOK_TIMEOUT_S, what=path)
+
     def find(self, name: str) -> Identity | None:
         return GATE.look(_find, name, timeout_s=LOOK_TIMEOUT_S, what=name)
 
@@ -153,6 +156,14 @@ def _header_of(path: str) -> qcow2.Header:
     if header.snapshots:
         raise ValueError(f"it has {header.snapshots} internal snapshot(s), which would be lost")
     return header
+
+
+def _obstacle(path: Path) -> str:
+    """Of its directories the last one may be missing: many keep one for each guest."""
+    directory = path.parent if path.parent.is_dir() else path.parent.parent
+    if not directory.is_dir():
+        return f"there is no directory {directory}"
+    return "" if os.access(directory, os.W_OK | os.X_OK) else f"{directory} cannot be written to"
 
 
 def _identity(found: os.stat_result) -> Identity:

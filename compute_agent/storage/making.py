@@ -6,6 +6,7 @@ share, and that was mistaken for local, holds the guest's only disk.
 | method | host | what |
 |---|---|---|
 | describe | source | what the image is, for the plan |
+| obstacle | dest | why none could be made there |
 | find | both | which image is there now, if any |
 | make | dest | a new one, empty, of the same format, size and backing chain |
 | sync | dest | what the guest has written is on stable storage, not only in this host's memory |
@@ -55,6 +56,9 @@ class ImageMaker(Protocol):
 
     def describe(self, disk: DiskFacts) -> DiskImage:
         """On the source: the disk's own image, without those below it. Raises ImageNotCopyableError."""
+
+    def obstacle(self, path: str) -> str:
+        """On the dest: why no image of this path can be made here, in a half-sentence; empty: nothing is known."""
 
     def find(self, name: str) -> Identity | None:
         """The identity of what is there now; None: nothing. Follows no link."""

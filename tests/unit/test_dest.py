@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from common.checks import DISK_NOT_PROVABLE, DOMAIN_EXISTS, MEMORY_SHORT, STORAGE_NOT_SHARED
+from common.checks import DISK_NOT_PROVABLE, DOMAIN_EXISTS, MEMORY_SHORT
 from common.migration import (
     CheckDestArguments,
     DomainChanges,
@@ -16,6 +16,7 @@ from common.migration import (
     RollbackArguments,
 )
 from common.states import DestSeen, Result, Verb
+from common.storage_checks import DISK_PLACE_MISSING
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import DomainState, JobKind, Reason
 from tests.fakes.domain import FakeDomain, guest_xml
@@ -131,7 +132,7 @@ def test_all_reasons_are_found_at_once_and_no_probe_is_left(hosts, image):
     outcome = check(
         hosts,
         ("vda", "file", str(image), "disk"),
-        ("vdb", "file", str(image.with_name("missing.raw")), "disk"),
+        ("vdb", "file", str(image.parent / "not" / "mounted" / "missing.raw"), "disk"),
         ("vdc", "vhostuser", "/run/web1.sock", "disk"),
         memory_mib=1_000_000,
     )
@@ -140,7 +141,7 @@ def test_all_reasons_are_found_at_once_and_no_probe_is_left(hosts, image):
     assert {finding.code for finding in outcome.findings} == {
         DOMAIN_EXISTS.code,
         MEMORY_SHORT.code,
-        STORAGE_NOT_SHARED.code,
+        DISK_PLACE_MISSING.code,
         DISK_NOT_PROVABLE.code,
     }
     assert probes(image) == []

@@ -4,7 +4,8 @@ import pytest
 
 from common.checks import CHECK_FAILED, MEMORY_SHORT, STORAGE_NOT_SHARED, refusing
 from common.migration import CheckDestArguments, CheckSourceArguments, DestinationFacts
-from common.states import Result, Verb
+from common.states import Result, StorageMode, Verb
+from common.transfer import Declarations
 from compute_agent import probes as probes_module
 from tests.fakes.host import Hosts
 
@@ -53,7 +54,8 @@ def test_the_dest_says_what_it_is_and_which_disks_it_looked_at(hosts, image):
 
 
 def test_a_dest_that_refuses_keeps_no_probe_and_says_so(hosts, image):
-    outcome = check_dest(hosts, arguments(hosts, ("vda", "file", str(image.with_name("none")), "disk")))
+    missing = ("vda", "file", str(image.with_name("none")), "disk")
+    outcome = check_dest(hosts, arguments(hosts, missing, declared=Declarations(storage=StorageMode.SHARED)))
 
     assert outcome.result is Result.REFUSED
     assert outcome.dest_facts.probes == ()
@@ -64,7 +66,9 @@ def test_a_disk_that_the_dest_has_refused_is_not_told_a_second_time_by_the_sourc
     domain = hosts.source.hypervisor.domains[hosts.uuid]
     disk = f"<disk type='file'><source file='{image}.none'/><target dev='vda'/></disk>"
     domain.live_xml = domain.live_xml.replace("<memballoon", disk + "<memballoon")
-    refused = check_dest(hosts, arguments(hosts, ("vda", "file", f"{image}.none", "disk")))
+    declared = Declarations(storage=StorageMode.SHARED)
+    told = arguments(hosts, ("vda", "file", f"{image}.none", "disk"), declared=declared)
+    refused = check_dest(hosts, told)
     assert [finding.code for finding in refusing(refused.findings)] == [STORAGE_NOT_SHARED.code]
 
     assert check_source(hosts, refused.dest_facts).findings == ()
@@ -159,13 +163,14 @@ def test_a_base_of_the_same_name_on_the_dests_own_disk_refuses(hosts, image, bas
     assert (finding.code, finding.evidence["path"]) == (STORAGE_NOT_SHARED.code, str(base))
 
 
-def test_a_base_that_the_dest_does_not_have_refuses(hosts, image, base):
+def test_a_base_of_a_shared_disk_that_the_dest_does_not_have_refuses(hosts, image, base):
     base.unlink()
 
-    outcome = check_dest(hosts, arguments(hosts, overlay(image)))
+    facts = check_dest(hosts, arguments(hosts, overlay(image))).dest_facts
+    [finding] = check_source(hosts, facts).findings
 
-    assert outcome.result is Result.REFUSED
-    assert [finding.evidence["path"] for finding in refusing(outcome.findings)] == [str(base)]
+    assert (finding.code, finding.evidence["path"]) == (STORAGE_NOT_SHARED.code, str(base))
+    assert "compute2 has no such file" in finding.sentence
 
 
 def test_a_dest_that_looked_at_no_image_below_the_disk_does_not_vouch_for_it(hosts, image, base):

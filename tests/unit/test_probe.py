@@ -36,6 +36,12 @@ def probes(tmp_path):
     return Probes(tmp_path / "state", host="compute2")
 
 
+def make(probes, disks, **options):
+    """The probes, and what speaks against the disks; with what is not here as a pair of its target and the reason."""
+    made = probes.make(disks, **options)
+    return made.probes, [*made.findings, *((one.disk, one.reason) for one in made.absent)] or ()
+
+
 def disk(path, **changes):
     return Disk(**{"target": "vda", "type": "file", "path": str(path), "device": "disk"} | changes)
 
@@ -49,7 +55,7 @@ def records(tmp_path):
 
 
 def test_one_directory_on_both_hosts_is_shared(probes, images):
-    made, against = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    made, against = make(probes, (disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
 
     assert against == ()
     assert [probe.disk for probe in made] == ["vda"]
@@ -57,7 +63,7 @@ def test_one_directory_on_both_hosts_is_shared(probes, images):
 
 
 def test_two_directories_of_the_same_name_are_not(probes, images):
-    made, _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    made, _ = make(probes, (disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
     images.rename(images.with_name("of-the-dest"))
     images.mkdir()
     (images / "web1.raw").write_text("disk")
@@ -70,7 +76,7 @@ def test_two_directories_of_the_same_name_are_not(probes, images):
 
 
 def test_what_somebody_else_wrote_is_not_taken_for_the_probe(probes, images):
-    made, _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    made, _ = make(probes, (disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
     (images / left_in(images)[0]).write_text("something else")
 
     [finding] = probes_module.compare(made, dest="compute2")
@@ -87,24 +93,25 @@ def test_everything_that_speaks_against_the_disks_is_found_at_once(probes, image
         disk("relative.raw", target="vde"),
     )
 
-    made, against = probes.make(disks, migration=MIGRATION, epoch=1)
+    made, against = make(probes, disks, migration=MIGRATION, epoch=1)
 
     assert made == ()
-    assert [(finding.evidence["disk"], finding.code) for finding in against] == [
-        ("vda", STORAGE_NOT_SHARED.code),
-        ("vdb", STORAGE_NOT_SHARED.code),
-        ("vdc", STORAGE_NOT_SHARED.code),
+    *findings, file, directory, device = against
+    assert [(finding.evidence["disk"], finding.code) for finding in findings] == [
         ("vdd", DISK_NOT_PROVABLE.code),
         ("vde", STORAGE_NOT_SHARED.code),
     ]
-    assert "no such file" in against[0].sentence
-    assert "no such directory" in against[1].sentence
+    assert [file, directory, device] == [
+        ("vda", "compute2 has no such file"),
+        ("vdb", "compute2 has no such directory"),
+        ("vdc", "compute2 has no such device"),
+    ]
 
 
 def test_network_disks_and_empty_drives_need_no_probe(probes, images):
     disks = (disk("rbd:pool/web1", type="network"), disk("", target="sda", device="cdrom"))
 
-    assert probes.make(disks, migration=MIGRATION, epoch=1) == ((), ())
+    assert make(probes, disks, migration=MIGRATION, epoch=1) == ((), ())
 
 
 def test_a_place_where_the_dest_cannot_write_is_not_shared(probes, images, monkeypatch):
@@ -114,7 +121,7 @@ def test_a_place_where_the_dest_cannot_write_is_not_shared(probes, images, monke
     monkeypatch.setattr("compute_agent.storage.file.os.open", read_only)
     monkeypatch.setattr("compute_agent.probes.durable.write", lambda *_arguments: None)
 
-    _, [finding] = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    _, [finding] = make(probes, (disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
 
     assert "compute2 cannot write there (Read-only file system)" in finding.sentence
 
@@ -227,7 +234,7 @@ def squashed(images, monkeypatch):
 
 
 def test_qemus_user_writes_reads_and_removes_the_probe(probes, squashed, tmp_path):
-    made, against = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
+    made, against = make(probes, (disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
 
     [name] = left_in(squashed)
     assert against == ()
@@ -241,7 +248,7 @@ def test_qemus_user_writes_reads_and_removes_the_probe(probes, squashed, tmp_pat
 
 
 def test_where_neither_may_write_the_dest_says_so_and_sends_no_probe(probes, squashed, tmp_path):
-    made, [on_dest] = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1)
+    made, [on_dest] = make(probes, (disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1)
 
     assert "compute2 cannot write there (Permission denied)" in on_dest.sentence
     assert made == ()
@@ -249,7 +256,7 @@ def test_where_neither_may_write_the_dest_says_so_and_sends_no_probe(probes, squ
 
 
 def test_where_neither_may_read_the_source_says_so(probes, squashed):
-    made, against = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
+    made, against = make(probes, (disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
     assert against == ()
 
     [on_source] = probes_module.compare(made, dest="compute2")
@@ -258,7 +265,7 @@ def test_where_neither_may_read_the_source_says_so(probes, squashed):
 
 
 def test_what_qemus_user_reads_is_compared_as_well(probes, squashed):
-    made, _ = probes.make((disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
+    made, _ = make(probes, (disk(squashed / "web1.raw"),), migration=MIGRATION, epoch=1, user=QEMU)
     (squashed / left_in(squashed)[0]).write_text("something else")
 
     [finding] = probes_module.compare(made, dest="compute2", user=QEMU)
@@ -291,7 +298,7 @@ def link(images, tmp_path):
 
 
 def test_a_link_to_a_disk_on_shared_storage_is_followed(probes, link):
-    made, _ = probes.make((disk(link),), migration=MIGRATION, epoch=1)
+    made, _ = make(probes, (disk(link),), migration=MIGRATION, epoch=1)
 
     assert left_in(link.parent) == []
     assert len(left_in(link.resolve().parent)) == 1
@@ -299,7 +306,7 @@ def test_a_link_to_a_disk_on_shared_storage_is_followed(probes, link):
 
 
 def test_a_shared_link_to_a_disk_of_the_hosts_own_is_not_shared(probes, link):
-    made, _ = probes.make((disk(link),), migration=MIGRATION, epoch=1)
+    made, _ = make(probes, (disk(link),), migration=MIGRATION, epoch=1)
     own = link.resolve().parent
     own.rename(own.with_name("of-the-dest"))
     own.mkdir()
@@ -311,7 +318,7 @@ def test_a_shared_link_to_a_disk_of_the_hosts_own_is_not_shared(probes, link):
 
 
 def test_links_of_one_name_to_two_files_beside_each_other_are_found(probes, link):
-    made, _ = probes.make((disk(link),), migration=MIGRATION, epoch=1)
+    made, _ = make(probes, (disk(link),), migration=MIGRATION, epoch=1)
     other = link.resolve().with_name("web3.raw")
     other.write_text("another")
     link.unlink()
@@ -325,7 +332,7 @@ def test_links_of_one_name_to_two_files_beside_each_other_are_found(probes, link
 def test_hosts_may_reach_one_directory_by_paths_of_their_own(probes, images, tmp_path):
     way = tmp_path / "way"
     way.symlink_to(images)
-    made, _ = probes.make((disk(way / "web1.raw"),), migration=MIGRATION, epoch=1)
+    made, _ = make(probes, (disk(way / "web1.raw"),), migration=MIGRATION, epoch=1)
     images.rename(tmp_path / "elsewhere")
     way.unlink()
     way.symlink_to(tmp_path / "elsewhere")
@@ -352,7 +359,7 @@ def given_up_in(probes, monkeypatch, method):
 def test_who_is_forgotten_while_probes_are_made_leaves_none(probes, images, tmp_path, monkeypatch, method):
     given_up_in(probes, monkeypatch, method)
 
-    made, _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    made, _ = make(probes, (disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
 
     assert (made, left_in(images), records(tmp_path)) == ((), [], [])
 
@@ -397,7 +404,7 @@ def test_a_late_attempt_cleans_up_behind_itself_only(probes, images, monkeypatch
     [late] = probes._attempts[MIGRATION]
     monkeypatch.setattr(file_storage, "write", write)
     monkeypatch.setattr(probes_module, "STORAGE_TIMEOUT_S", WAIT_S)
-    [probe], _ = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    [probe], _ = make(probes, (disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
 
     let_go.set()
 
@@ -443,7 +450,7 @@ def read_only(images, monkeypatch):
 
 
 def test_storage_that_is_read_only_leaves_no_record_and_sends_no_probe(probes, images, read_only, tmp_path):
-    made, [finding] = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    made, [finding] = make(probes, (disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
 
     assert "cannot write there (Read-only file system)" in finding.sentence
     assert (made, records(tmp_path)) == ((), [])
@@ -457,7 +464,7 @@ def test_storage_that_fails_is_a_finding_with_the_systems_words(probes, images, 
 
     monkeypatch.setattr(f"compute_agent.storage.file.Path.{asked}", fails)
 
-    _, [finding] = probes.make((disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
+    _, [finding] = make(probes, (disk(images / "web1.raw"),), migration=MIGRATION, epoch=1)
 
     assert finding.code == STORAGE_NOT_SHARED.code
     assert f"compute2 cannot look there ({os.strerror(code)})" in finding.sentence

@@ -15,13 +15,16 @@ from common.checks import (
     TUNNELLED_BLOCK,
 )
 from common.migration import (
+    AbsentDisk,
     Acknowledgement,
     CheckSourceArguments,
     DestinationFacts,
     DiskProbe,
     ObserveArguments,
 )
-from common.states import Result, SourceSeen, Verb
+from common.states import Result, SourceSeen, StorageMode, Verb
+from common.storage_checks import DISK_IN_THE_WAY
+from common.transfer import Declarations
 from compute_agent.checks import movable
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import DomainState, EventKind, JobKind, Reason
@@ -46,9 +49,15 @@ def source(hosts):
     return hosts.source
 
 
-def check(hosts, *probes, epoch=2):
-    facts = DestinationFacts(connect_address="compute2", probes=probes)
-    return hosts.source.do(hosts.command(Verb.CHECK_SOURCE, epoch, CheckSourceArguments(dest_facts=facts)))
+def check(hosts, *probes, absent=(), mode=StorageMode.AUTO, epoch=2):
+    facts = DestinationFacts(connect_address="compute2", probes=probes, absent=absent)
+    arguments = CheckSourceArguments(dest_facts=facts, declared=Declarations(storage=mode))
+    return hosts.source.do(hosts.command(Verb.CHECK_SOURCE, epoch, arguments))
+
+
+def give_disk(hosts, path="/srv/web1.raw"):
+    disk = f"<disk type='file'><source file='{path}'/><target dev='vda'/></disk>"
+    domain(hosts).live_xml = domain(hosts).live_xml.replace("<memballoon", disk + "<memballoon")
 
 
 def observe(hosts, epoch=6):
@@ -149,11 +158,21 @@ def test_after_the_ledger_was_lost_the_refusal_says_until_when(hosts):
     assert check(hosts, epoch=3).result is Result.OK
 
 
-def test_a_probe_that_does_not_appear_here_refuses(hosts):
-    outcome = check(hosts, PROBE)
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        (StorageMode.AUTO, DISK_IN_THE_WAY.code),
+        (StorageMode.BLOCK, DISK_IN_THE_WAY.code),
+        (StorageMode.SHARED, STORAGE_NOT_SHARED.code),
+    ],
+)
+def test_a_probe_that_does_not_appear_here_refuses(hosts, mode, code):
+    give_disk(hosts)
+
+    outcome = check(hosts, PROBE, mode=mode)
 
     assert outcome.result is Result.REFUSED
-    assert [finding.code for finding in outcome.findings] == [STORAGE_NOT_SHARED.code]
+    assert [finding.code for finding in outcome.findings] == [code]
 
 
 def test_a_disk_that_came_after_the_dest_was_asked_refuses(hosts):
@@ -169,10 +188,14 @@ def test_what_would_have_to_be_copied_does_not_go_through_the_tunnel(tmp_path):
     settings = LiveMigrationSettings(flags=(*FLAGS, "VIR_MIGRATE_TUNNELLED"))
     hosts = Hosts(tmp_path, live_migration=settings)
     hosts.add_guest()
+    path = tmp_path / "web1.raw"
+    path.write_bytes(b"\0" * 512)
+    give_disk(hosts, path)
 
-    codes = [finding.code for finding in check(hosts, PROBE).findings]
+    absent = AbsentDisk(disk="vda", path=str(path), reason="compute2 has no such file")
+    codes = [finding.code for finding in check(hosts, absent=(absent,)).findings]
 
-    assert codes == [STORAGE_NOT_SHARED.code, TUNNELLED_BLOCK.code]
+    assert codes == [TUNNELLED_BLOCK.code]
     hosts.stop()
 
 
