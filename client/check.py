@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from client.command import ListCommand, add_instance, name
+from client.command import ListCommand, add_instance, add_storage_mode, name
 from client.exit_codes import ExitCode
 from client.rendering import TABLE
 from common.checks import Finding
@@ -31,6 +31,7 @@ class Check(ListCommand):
         parser.add_argument(
             "hosts", metavar="HOST", nargs="*", default=(), type=name, help="where to; all if left out"
         )
+        add_storage_mode(parser)
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -42,7 +43,8 @@ class Check(ListCommand):
 
     def fetch(self, arguments: argparse.Namespace) -> Sequence[HostCheckView]:
         hosts = tuple(dict.fromkeys(arguments.hosts))
-        views = self._check_named(arguments.instance, hosts) if hosts else self._check_all(arguments.instance)
+        asked = CheckRequest(instance=arguments.instance, storage=arguments.storage)
+        views = self._check_named(asked, hosts) if hosts else self._check_all(asked)
         is_fit = [view.result is CheckResult.FITS for view in views]
         if not (all(is_fit) if hosts else any(is_fit)):
             self.exit_code = ExitCode.REFUSED
@@ -52,19 +54,19 @@ class Check(ListCommand):
                 return [_under_its_host(view) for view in views]
         return views
 
-    def _check_named(self, instance: str, hosts: tuple[str, ...]) -> Sequence[HostCheckView]:
+    def _check_named(self, asked: CheckRequest, hosts: tuple[str, ...]) -> Sequence[HostCheckView]:
         views: list[HostCheckView] = []
         for first in range(0, len(hosts), HOSTS_PER_CHECK_MAX):
             page = hosts[first : first + HOSTS_PER_CHECK_MAX]
-            views += self.conductor.check_instance(CheckRequest(instance=instance, hosts=page))
+            views += self.conductor.check_instance(replace(asked, hosts=page))
         return views
 
-    def _check_all(self, instance: str) -> Sequence[HostCheckView]:
+    def _check_all(self, asked: CheckRequest) -> Sequence[HostCheckView]:
         """A full page is followed by another, up to HOSTS_MAX; what is left out then is said."""
         views: list[HostCheckView] = []
         while len(views) < HOSTS_MAX:
             after = views[-1].host if views else ""
-            page = self.conductor.check_instance(CheckRequest(instance=instance, after=after))
+            page = self.conductor.check_instance(replace(asked, after=after))
             views += page
             if len(page) < HOSTS_PER_CHECK_MAX:
                 return views

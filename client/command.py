@@ -18,6 +18,7 @@ from client import sentences
 from client.exit_codes import ExitCode
 from client.rendering import TABLE, Layout
 from common.errors import LimosaError
+from common.states import StorageMode
 from common.views import MigrationView
 
 if TYPE_CHECKING:
@@ -131,6 +132,26 @@ class MigrationCommand(ShowCommand):
 
 def add_instance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("instance", metavar="INSTANCE", type=instance, help="name or uuid")
+
+
+def add_storage_mode(parser: argparse.ArgumentParser) -> None:
+    """How the disks get to the dest; without either each by what both hosts see of it."""
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--block-migrate",
+        action="store_const",
+        const=StorageMode.BLOCK,
+        default=StorageMode.AUTO,
+        dest="storage",
+        help="copy every local disk; refused if one is on shared storage",
+    )
+    mode.add_argument(
+        "--shared-storage",
+        action="store_const",
+        const=StorageMode.SHARED,
+        dest="storage",
+        help="copy none; refused if one is not on shared storage",
+    )
 
 
 def add_host(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 import math
 
 from client import sentences
-from client.command import MigrationCommand, add_instance, add_migration, name
+from client.command import MigrationCommand, add_instance, add_migration, add_storage_mode, name
 from client.display import display_for
 from client.exit_codes import ExitCode
 from client.watching import WATCH_LIMIT_S, Ending, Watcher, exit_code
@@ -62,6 +62,7 @@ class LiveMigration(Watching):
         parser.add_argument(
             "dest", metavar="HOST", nargs="?", type=name, help="where to; the conductor chooses if left out"
         )
+        add_storage_mode(parser)
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--wait", action="store_true", default=True, help="until it has ended (default)")
         how.add_argument("--no-wait", action="store_false", dest="wait", help="only until it is accepted")
@@ -69,7 +70,10 @@ class LiveMigration(Watching):
         return parser
 
     def fetch(self, arguments: argparse.Namespace) -> MigrationView:
-        view = self._request(LiveMigrationRequest(instance=arguments.instance, dest=arguments.dest))
+        request = LiveMigrationRequest(
+            instance=arguments.instance, dest=arguments.dest, storage=arguments.storage
+        )
+        view = self._request(request)
         if arguments.wait:
             return self.watch(view, timeout_s=arguments.timeout)
         self.remark(sentences.of_accepted(view))

@@ -71,9 +71,13 @@ def numbers(statistics: JobStatistics, *, eta_s: float | None = None) -> str:
 
     Without `eta_s` the end is not in sight: the guest dirties its memory faster than it can be sent.
     """
-    if not statistics.memory_total:
+    if not statistics.memory_total and not statistics.disk_total:
         return "starting"  # libvirt has counted nothing yet
     parts = ["post-copy"] if statistics.is_postcopy else []
+    if statistics.disk_remaining:
+        parts.append(
+            f"disks {statistics.disk_remaining / MIB:.0f} of {statistics.disk_total / MIB:.0f} MiB left"
+        )
     if statistics.iteration is not None:
         parts.append(f"pass {statistics.iteration}")
     parts.append(f"{statistics.memory_remaining / MIB:.0f} MiB left")
@@ -114,11 +118,20 @@ def _position(view: MigrationView) -> float:
 
 
 def _transferred(statistics: JobStatistics) -> float:
-    """The share of the transfer that is done.
+    """The share of the transfer that is done. Disks come before the memory, and count by their bytes.
 
-    Pass 1 covers 0 to 0.8, pass 2 up to 0.9, pass 3 up to 0.95, and so on: it always moves and never arrives.
+    Of the memory pass 1 covers 0 to 0.8, pass 2 up to 0.9, pass 3 up to 0.95, and so on: it always moves and never arrives.
     """
-    if statistics.memory_total <= 0:
+    total = statistics.disk_total + statistics.memory_total
+    if total <= 0:
+        return 0.0
+    disks = statistics.disk_total / total
+    copied = 1.0 - statistics.disk_remaining / statistics.disk_total if statistics.disk_total else 0.0
+    return disks * copied + (1.0 - disks) * _memory_transferred(statistics)
+
+
+def _memory_transferred(statistics: JobStatistics) -> float:
+    if statistics.memory_total <= 0 or statistics.disk_remaining:
         return 0.0
     in_pass = 1.0 - min(1.0, statistics.memory_remaining / statistics.memory_total)
     done = 0.0

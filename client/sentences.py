@@ -133,6 +133,8 @@ def _transfer(view: MigrationView) -> str:
     if view.progress is not None:
         statistics = view.progress.statistics
         parts.append(f"{statistics.memory_processed / MIB:.0f} MiB sent")
+        if statistics.disk_total:
+            parts.append(f"{statistics.disk_processed / MIB:.0f} MiB of disks copied")
         if statistics.iteration is not None:
             parts.append("1 pass" if statistics.iteration == 1 else f"{statistics.iteration} passes")
         if statistics.memory_rate is not None:

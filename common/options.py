@@ -333,6 +333,14 @@ LIBVIRT_OPTIONS = [
         help="Most MiB/s that a live migration may use; 0 is libvirt's own limit.",
     ),
     cfg.IntOpt(
+        "live_migration_disks_port",
+        default=0,
+        min=0,
+        max=65_535,
+        help="Port of the dest to which disks are copied; 0: libvirt takes a free one of migration_port_min and _max. A "
+        "fixed port lets one guest at a time bring disks to a host.",
+    ),
+    cfg.IntOpt(
         "live_migration_downtime",
         default=500,
         min=100,

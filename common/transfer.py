@@ -23,7 +23,8 @@ class DiskImage:
     format: str  # raw, qcow2
     virtual_bytes: int
     allocated_bytes: int  # what it takes of its storage
-    sha256: str = ""  # of one below the disk's own that the dest must have; empty: not asked for
+    size_bytes: int = 0  # of its file; with its checksum, of one below the disk's own that the dest must have
+    sha256: str = ""
     is_shared: bool = False  # one below the disk's own that both hosts see: nothing is made of it
     backing: str = ""  # what it stands on, as its own header names it
     backing_format: str = ""

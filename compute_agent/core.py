@@ -31,6 +31,7 @@ from compute_agent.outbox import Outbox
 from compute_agent.permits import Permits
 from compute_agent.postcopy import Postcopy
 from compute_agent.preparing import Arrivals, Preparation, Preparations
+from compute_agent.preparing.disks import Disks
 from compute_agent.preparing.firewall import FirewallPreparation
 from compute_agent.preparing.interfaces import HostNetworks, Interfaces
 from compute_agent.preparing.media import Media
@@ -39,6 +40,7 @@ from compute_agent.preparing.volumes import VolumePreparation
 from compute_agent.probes import Probes
 from compute_agent.settings import Settings
 from compute_agent.source import Source
+from compute_agent.storage.makers import makers
 from compute_agent.work import Verbs
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -80,6 +82,7 @@ class Core:
             vtep_address=settings.networks.vtep_address,
         )
         self.firewall = HostFirewall.of(settings, hypervisor, conductor)
+        self._makers = makers()
         self._preparations = Preparations(self._all_preparations(hypervisor, settings))
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(
@@ -87,6 +90,8 @@ class Core:
             network=network or HostNetwork(),
             links=self.links,
             probes=self.probes,
+            checksums=self.checksums,
+            makers=self._makers,
             settings=settings,
         )
         self.outbox = Outbox(conductor, unacknowledged=_unacknowledged(self.ledger))
@@ -132,6 +137,7 @@ class Core:
             host=settings.host, names=settings.networks, links=self.links, frames=self.frames
         )
         return (
+            Disks(self._makers, copying=self.copying, settings=settings),
             Media(self.copying, hypervisor, settings),
             VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),
             Interfaces(hypervisor, host_networks, self.hub),

@@ -196,6 +196,8 @@ class Dest:
         arrived = concurrency.spawn(self._preparations.complete, self._arrival(work, arguments))
         problems = self._complete(command.instance, look.snapshot, arguments.traits)
         told = arrived.wait(COMPLETE_WAIT_S)
+        if told.holds_source:
+            return Answer(result=Result.ERROR, detail=f"not yet: {'; '.join((*told.failures, *problems))}")
         problems += told.failures
         if not told.failures:
             self._arrivals.remove(command.migration)

@@ -4,10 +4,12 @@ The verbs of a migration and `limosa check` ask the same. Nothing is changed, bu
 removes them (`forget`), or they are removed when nobody comes back for them.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from common import concurrency
 from common.checks import INSTANCE_GONE
+from common.errors import LimosaError
 from common.facts import DiskFacts, GuestFacts
 from common.migration import (
     CheckDestArguments,
@@ -23,6 +25,7 @@ from compute_agent import checks, observation, planning
 from compute_agent.checks import interfaces
 from compute_agent.checks.running import Found, failure
 from compute_agent.checks.storage import Ways, find_ways
+from compute_agent.checksums import Checksums
 from compute_agent.definitions import facts_of, traits_of
 from compute_agent.errors import LinkError
 from compute_agent.hypervisor.driver import Definition, Hypervisor
@@ -33,7 +36,7 @@ from compute_agent.ports import Ports
 from compute_agent.probes import STORAGE_TIMEOUT_S, Made, Probes
 from compute_agent.settings import Settings
 from compute_agent.storage import absence, parts
-from compute_agent.storage.makers import makers
+from compute_agent.storage.making import ImageMaker
 from compute_agent.subprocesses import User, user_of
 
 
@@ -54,14 +57,23 @@ class Examiner:
     """Every method raises HypervisorError where libvirt is silent altogether."""
 
     def __init__(
-        self, hypervisor: Hypervisor, *, network: Network, links: Links, probes: Probes, settings: Settings
+        self,
+        hypervisor: Hypervisor,
+        *,
+        network: Network,
+        links: Links,
+        probes: Probes,
+        checksums: Checksums,
+        makers: Mapping[str, ImageMaker],
+        settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
         self._network = network
         self._links = links
         self._probes = probes
         self._settings = settings
-        self._makers = makers()
+        self._checksums = checksums
+        self._makers = makers
         first, last = settings.migration_ports
         self._ports = Ports(network, first=first, last=last)
 
@@ -90,9 +102,18 @@ class Examiner:
         return DestExamined(found=found, facts=facts)
 
     def examine_source(
-        self, instance: str, arguments: CheckSourceArguments, *, observed: observation.SourceLook
+        self,
+        instance: str,
+        arguments: CheckSourceArguments,
+        *,
+        observed: observation.SourceLook,
+        is_planned: bool = False,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> SourceExamined:
-        """What speaks against moving this guest to that dest; its traits, for when nothing does."""
+        """What speaks against moving this guest to that dest; its traits, for when nothing does.
+
+        `is_planned`: it is to be moved, so that files which the dest must have are read for their checksums.
+        """
         definition = self._definition(instance)
         if definition is None or not observed.snapshot.exists:
             gone = INSTANCE_GONE.finding(self._settings.host, instance=instance)
@@ -104,7 +125,7 @@ class Examiner:
             links=self._links,
             settings=self._settings,
             instance=instance,
-            guest=facts_of(definition),
+            guest=self._with_layers(facts_of(definition)),
             definition=definition,
             observed=observed,
             source=self._hypervisor.host_facts(),
@@ -121,7 +142,12 @@ class Examiner:
             found += Found(findings=ways.findings)
         except Exception as error:  # noqa: BLE001 (as `checks.run`)
             found += failure("storage", error, host=self._settings.host)
-        plan = planning.plan_of(look, ways) if found.accepts else None
+        plan = None
+        if is_planned and found.accepts:
+            try:
+                plan = planning.plan_of(look, ways, self._checksums, is_stopped=is_stopped)
+            except (LimosaError, OSError) as error:
+                found += failure("what is copied", error, host=self._settings.host)
         return SourceExamined(found=found, traits=traits_of(definition), plan=plan)
 
     def forget(self, owner: str) -> None:
@@ -180,6 +206,16 @@ class Examiner:
     def _make_probes(self, arguments: CheckDestArguments, owner: str, epoch: int, user: User | None) -> Made:
         disks = tuple(disk for facts in _disks(arguments) for disk in parts.shared_parts(facts))
         return self._probes.make(disks, migration=owner, epoch=epoch, user=user)
+
+    def _with_layers(self, guest: GuestFacts) -> GuestFacts:
+        """With the images below its disks, which libvirt leaves out of the XML that is for another host."""
+        try:
+            whole = self._hypervisor.guest_facts(guest.uuid)
+        except DomainNotFoundError:
+            return guest  # gone in between, which the look at its state tells
+        found = {(disk.target, disk.source): disk for disk in whole.disks}
+        disks = (found.get((disk.target, disk.source), disk) for disk in guest.disks)
+        return replace(guest, disks=tuple(disks))
 
     def _definition(self, instance: str) -> Definition | None:
         """None: the guest is not here, which the look tells."""

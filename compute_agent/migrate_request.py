@@ -38,6 +38,7 @@ def migrate_request(
         dest_xml=domain_xml.dest_xml(definition.live_xml, changes=arguments.changes, migration=migration),
         persist_xml=None if inactive is None else domain_xml.persist_xml(inactive, changes=arguments.changes),
         copied_disks=tuple(disk.target for disk in copied),
+        disks_port=settings.disks_port,
     )
 
 

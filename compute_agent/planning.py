@@ -4,22 +4,41 @@ A plan names every disk, whatever its way: before the call the guest is compared
 attached meanwhile is left behind.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from common.facts import GuestFacts
-from common.transfer import TransferPlan
+from common.transfer import DiskImage, DiskTransfer, TransferPlan
 from common.volumes import joined
 from compute_agent.checks.look import SourceLook
 from compute_agent.checks.storage import Ways
+from compute_agent.checksums import Checksums
 
 
-def plan_of(look: SourceLook, ways: Ways) -> TransferPlan:
-    """The plan for a guest that all checks let go."""
+def plan_of(
+    look: SourceLook, ways: Ways, checksums: Checksums, *, is_stopped: Callable[[], bool] = lambda: False
+) -> TransferPlan:
+    """The plan for a guest that all checks let go. Reads the images that the dest must have: of those it is long work.
+
+    Raises OSError, WorkStoppedError, StorageSilentError.
+    """
     return TransferPlan(
-        disks=ways.disks,
+        disks=tuple(_with_checksums(disk, checksums, is_stopped) for disk in ways.disks),
         volumes=joined(look.guest.volumes, look.declared.volumes),
         interfaces=look.guest.interfaces,
     )
+
+
+def _with_checksums(disk: DiskTransfer, checksums: Checksums, is_stopped: Callable[[], bool]) -> DiskTransfer:
+    own, below = disk.images[:1], disk.images[1:]
+    return replace(disk, images=(*own, *(_with_checksum(image, checksums, is_stopped) for image in below)))
+
+
+def _with_checksum(image: DiskImage, checksums: Checksums, is_stopped: Callable[[], bool]) -> DiskImage:
+    if image.is_shared:
+        return image
+    content = checksums.of(image.path, is_stopped=is_stopped)
+    return replace(image, size_bytes=content.size_bytes, sha256=content.sha256)
 
 
 def differences(guest: GuestFacts, plan: TransferPlan) -> Iterator[str]:

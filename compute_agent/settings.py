@@ -21,6 +21,7 @@ class LiveMigrationSettings:
     uri: str | None = None  # with one %s
     scheme: str | None = None
     bandwidth_mib_s: int = 0
+    disks_port: int = 0  # of the dest; 0: libvirt chooses
     downtime_max_ms: int = 500
     downtime_steps: int = 10
     downtime_delay_s: int = 75
@@ -109,6 +110,7 @@ def _live_migration(conf: cfg.ConfigOpts) -> LiveMigrationSettings:
         uri=options.live_migration_uri,
         scheme=options.live_migration_scheme,
         bandwidth_mib_s=options.live_migration_bandwidth,
+        disks_port=options.live_migration_disks_port,
         downtime_max_ms=options.live_migration_downtime,
         downtime_steps=options.live_migration_downtime_steps,
         downtime_delay_s=options.live_migration_downtime_delay,

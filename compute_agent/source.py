@@ -76,7 +76,13 @@ class Source:
         """Every reason against moving this guest to that dest; its traits if there is none."""
         command, arguments = work.command, work.arguments(CheckSourceArguments)
         observed = self._observation.source(command.instance, command.migration)
-        examined = self._examiner.examine_source(command.instance, arguments, observed=observed)
+        examined = self._examiner.examine_source(
+            command.instance,
+            arguments,
+            observed=observed,
+            is_planned=True,
+            is_stopped=lambda: work.is_stopped,
+        )
         return Answer(
             result=examined.found.result,
             findings=examined.found.findings,

@@ -15,6 +15,7 @@ from lab import faults, network, services
 from lab.errors import LabError
 from lab.faults import Victim
 from lab.generation import Generation
+from lab.guest.disks import LocalDisk
 from lab.guest.lifecycle import DEFAULT_MEMORY_MIB, GuestOptions
 from lab.lab import Lab
 
@@ -102,7 +103,8 @@ def _guest_create(arguments: Arguments) -> int:
         is_autostarted=arguments.autostart,
         dirty_mib_s=arguments.dirty_mib_s,
         dirty_mib=arguments.dirty_mib,
-        has_local_disk=arguments.local_disk,
+        is_root_local=arguments.local_root,
+        local_disks=(LocalDisk(),) if arguments.local_disk else (),
         machine_type=arguments.machine_type,
         cpu_model=arguments.cpu_model,
     )
@@ -220,6 +222,7 @@ def _add_guest_commands(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--autostart", action="store_true")
     create.add_argument("--dirty-mib-s", type=int, default=0, help="rewrite its memory at this rate")
     create.add_argument("--dirty-mib", type=int, default=GuestOptions().dirty_mib, help="how much of it")
+    create.add_argument("--local-root", action="store_true", help="its root is not shared either")
     create.add_argument("--local-disk", action="store_true", help="a second disk that is not shared")
     create.add_argument("--machine-type", default=GuestOptions().machine_type)
     create.add_argument("--cpu-model", default=GuestOptions().cpu_model)

@@ -4,13 +4,16 @@ QEMU locks the images that it opens (byte ranges, OFD locks): that holds between
 locks to its server or cluster, and nowhere else.
 """
 
+import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from common.checks import Finding
 from common.facts import DiskFacts
 from common.pair_checks import DISK_UNPROTECTED
+from common.states import StorageMode
 from compute_agent.checks.look import DestLook
 from compute_agent.storage.gate import GATE
 
@@ -42,9 +45,12 @@ def check_disk_locks(look: DestLook) -> Iterator[Finding]:
     make = DISK_UNPROTECTED.refusal if look.settings.requires_disk_lock else DISK_UNPROTECTED.warning
     disks = [disk for disk in look.guest.disks if _has_one_writer(disk)]
     real = _real([disk.source for disk in disks if disk.type == "file"])
+    may_copy = look.declared.storage is not StorageMode.SHARED
     for disk in disks:
+        if may_copy and disk.type == "file" and not real[disk.source].is_there:
+            continue  # if at all it is copied, and no other host will have that copy
         is_file = disk.type == "file"
-        file_system = file_system_of(real[disk.source], mounts) if is_file else ""
+        file_system = file_system_of(real[disk.source].path, mounts) if is_file else ""
         if not lock_of(disk, lock_manager=look.dest.lock_manager, file_system=file_system):
             reason = f"it is on {file_system}" if is_file else f"it is of type {disk.type}"
             manager = look.dest.lock_manager or "none"
@@ -84,7 +90,7 @@ def file_system_of(path: str, mounts: str) -> str:
 def file_system_of_path(path: str) -> str:
     """The type of file system that this path leads to; empty: not known. Raises StorageSilentError."""
     mounts = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
-    return file_system_of(_real([path])[path], mounts)
+    return file_system_of(_real([path])[path].path, mounts)
 
 
 def _has_one_writer(disk: DiskFacts) -> bool:
@@ -92,15 +98,24 @@ def _has_one_writer(disk: DiskFacts) -> bool:
     return is_written and not disk.is_shareable
 
 
-def _real(paths: list[str]) -> Mapping[str, str]:
-    """Each without its links; in a native thread, as storage may hang."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Real:
+    """A path without its links."""
+
+    path: str
+    is_there: bool
+
+
+def _real(paths: list[str]) -> Mapping[str, _Real]:
+    """In a native thread, as storage may hang."""
     if not paths:
         return {}
     return GATE.look(_resolved, paths, timeout_s=LOOK_TIMEOUT_S, what=", ".join(paths))
 
 
-def _resolved(paths: list[str]) -> Mapping[str, str]:
-    return {path: str(Path(path).resolve()) for path in paths}
+def _resolved(paths: list[str]) -> Mapping[str, _Real]:
+    real = {path: os.path.realpath(path) for path in paths}
+    return {path: _Real(path=found, is_there=os.path.lexists(found)) for path, found in real.items()}
 
 
 def _unescaped(text: str) -> str:

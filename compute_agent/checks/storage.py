@@ -89,7 +89,13 @@ def _images(disk: DiskFacts, below: Sequence[Sight], makers: Makers) -> tuple[Di
         format = images[-1].backing_format or "raw"
         layer = DiskFacts(target=disk.target, type=kind, source=path, format=format)
         is_shared = sight.seen not in (Seen.ABSENT, Seen.OTHER)
+        if not is_shared and kind != "file":
+            reason = f"only files below a disk can be compared and copied, and it is of type {kind}"
+            raise ImageNotCopyableError(path=path, reason=reason)
         images.append(replace(_maker(makers, kind, path).describe(layer), is_shared=is_shared))
+    if images[-1].backing:
+        reason = f"its header names {images[-1].backing} below it, which libvirt does not"
+        raise ImageNotCopyableError(path=images[-1].path, reason=reason)
     return tuple(images)
 
 

@@ -140,6 +140,7 @@ class MigrateRequest:
     dest_xml: str = field(repr=False)
     persist_xml: str | None = field(repr=False)  # None: transient
     copied_disks: tuple[str, ...] = ()  # targets; `flags` then has NON_SHARED_DISK or NON_SHARED_INC
+    disks_port: int = 0  # 0: libvirt chooses
 
 
 class EventKind(StrEnum):

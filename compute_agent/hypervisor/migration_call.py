@@ -143,4 +143,6 @@ def _parameters(request: MigrateRequest) -> dict[str, str | int | list[str]]:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = request.bandwidth_mib_s
     if request.copied_disks:
         parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(request.copied_disks)
+    if request.copied_disks and request.disks_port:
+        parameters[libvirt.VIR_MIGRATE_PARAM_DISKS_PORT] = request.disks_port
     return parameters

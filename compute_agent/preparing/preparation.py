@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from common.checks import Finding
+from common.errors import LimosaError
 from common.migration import DestinationFacts, DomainChanges
 from common.transfer import Declarations, Handover, TransferPlan
 from compute_agent.preparing.arrivals import ArrivalRecord
@@ -57,6 +58,12 @@ class Departure:
     plan: TransferPlan
     declared: Declarations
     dest: DestinationFacts
+
+
+class HoldSourceError(LimosaError):
+    """Raised by `complete`: the guest runs here, and its source must not let go of anything yet."""
+
+    message = "{what} is not safe here yet: {reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

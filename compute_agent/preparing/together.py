@@ -4,14 +4,21 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from common import concurrency
 from common.checks import Finding
 from common.errors import LimosaError, describe, describe_os_error
 from common.migration import DomainChanges
 from common.transfer import Handover
-from compute_agent.preparing.preparation import Arrival, Departure, Preparation, Prepared, Undoing
+from compute_agent.preparing.preparation import (
+    Arrival,
+    Departure,
+    HoldSourceError,
+    Preparation,
+    Prepared,
+    Undoing,
+)
 
 # Of one wait: each preparation bounds itself, and the conductor gives up long before.
 _WAIT_SLICE_S = 24 * 3600.0
@@ -29,7 +36,13 @@ class Told:
     findings: tuple[Finding, ...] = ()
     sentences: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+    holds_source: bool = False  # complete: one of the failures is that the source must not let go yet
     handover: Handover | None = None  # complete, release: what was seen of the guest's network
+
+
+class _Failure(NamedTuple):
+    sentence: str
+    holds_source: bool
 
 
 class Preparations:
@@ -41,7 +54,7 @@ class Preparations:
         return Told(
             changes=_merged(prepared),
             findings=tuple(finding for each in prepared for finding in each.findings),
-            failures=failures,
+            failures=_sentences(failures),
         )
 
     def undo(self, undoing: Undoing) -> Told:
@@ -56,7 +69,7 @@ class Preparations:
         released, failures = self._all(lambda preparation: preparation.release(departure))
         return Told(
             sentences=tuple(one for each in released for one in each.sentences),
-            failures=failures,
+            failures=_sentences(failures),
             handover=next((each.handover for each in released if each.handover is not None), None),
         )
 
@@ -73,22 +86,30 @@ class Preparations:
 
     def _told(self, do: Callable[[Preparation], tuple[str, ...]]) -> Told:
         sentences, failures = self._all(do)
-        return Told(sentences=tuple(one for each in sentences for one in each), failures=failures)
+        return Told(
+            sentences=tuple(one for each in sentences for one in each),
+            failures=_sentences(failures),
+            holds_source=any(failure.holds_source for failure in failures),
+        )
 
-    def _all(self, do: Callable[[Preparation], T]) -> tuple[tuple[T, ...], tuple[str, ...]]:
-        """What they returned, and a sentence for each that raised. Returns when all have ended."""
+    def _all(self, do: Callable[[Preparation], T]) -> tuple[tuple[T, ...], tuple[_Failure, ...]]:
+        """What they returned, and what those said that raised. Returns when all have ended."""
         tasks = [(each.name, concurrency.spawn(do, each)) for each in self._preparations]
         returned: list[T] = []
-        failures: list[str] = []
+        failures: list[_Failure] = []
         for name, task in tasks:
             try:
                 returned.append(task.wait(_WAIT_SLICE_S))
             except Exception as error:  # noqa: BLE001 (the edge of all preparations: the others must be waited for)
-                failures.append(_failure(name, error))
+                failures.append(_Failure(_sentence(name, error), isinstance(error, HoldSourceError)))
         return tuple(returned), tuple(failures)
 
 
-def _failure(name: str, error: Exception) -> str:
+def _sentences(failures: Sequence[_Failure]) -> tuple[str, ...]:
+    return tuple(failure.sentence for failure in failures)
+
+
+def _sentence(name: str, error: Exception) -> str:
     if isinstance(error, LimosaError | concurrency.BlockingCallTimeout):
         return f"{name}: {error}"
     if isinstance(error, OSError):

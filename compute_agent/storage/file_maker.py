@@ -31,6 +31,7 @@ from compute_agent.storage.making import (
     MadeImage,
     Note,
     WantedImage,
+    is_that,
 )
 from compute_agent.subprocesses import User, run_command
 
@@ -72,6 +73,9 @@ class FileMaker:
     def make(self, wanted: WantedImage, *, note: Note) -> None:
         path = Path(wanted.image.path)
         temporary = path.parent / f"{PREFIX}{wanted.migration}-{wanted.target}"
+        if is_that(self.find(wanted.image.path), wanted.noted):
+            self._look(_unlink, temporary)
+            return
         try:
             noted = {"temporary": str(temporary)}
             if self._look(_is_missing, path.parent):
@@ -205,6 +209,10 @@ def _give_name(temporary: Path, path: Path) -> None:
     durable.sync_directory(path.parent)
 
 
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
 def _sync(name: str) -> None:
     descriptor = os.open(name, os.O_RDONLY)
     try:
@@ -233,7 +241,7 @@ def _remove_file(name: Path, identity: Identity) -> bool:
         return False
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or _identity(found).items() - identity.items():
+        if not stat.S_ISREG(found.st_mode) or not is_that(_identity(found), identity):
             return False
         if _is_locked(descriptor):
             raise ImageInUseError(path=name)

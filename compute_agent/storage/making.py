@@ -16,7 +16,7 @@ share, and that was mistaken for local, holds the guest's only disk.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from common.errors import LimosaError
@@ -38,6 +38,7 @@ class WantedImage:
     target: str  # vda
     migration: str  # in whose name it is made
     image: DiskImage  # as the source has it: type, path, format, size, what it stands on
+    noted: Identity = field(default_factory=dict)  # by an earlier call that may have made it
     owner: User | None = None  # None: as it comes
     pool: str = ""  # of type volume
     volume: str = ""
@@ -66,7 +67,7 @@ class ImageMaker(Protocol):
     def make(self, wanted: WantedImage, *, note: Note) -> None:
         """Make it. `note` is called before there is anything whose identity says more than the last one noted.
 
-        Raises ImageExistsError where something of that name is there, whatever it is.
+        Raises ImageExistsError where something of that name is there that is not what was `noted`, whatever it is.
         """
 
     def sync(self, name: str) -> None:
@@ -74,6 +75,11 @@ class ImageMaker(Protocol):
 
     def remove(self, made: MadeImage) -> bool:
         """Whether it was there, and is removed. Anything else of its name is left alone."""
+
+
+def is_that(found: Identity | None, noted: Identity) -> bool:
+    """Whether what is there is what was noted. An intention, noted before there was anything, names nothing."""
+    return bool(found) and all(noted.get(key) == value for key, value in (found or {}).items())
 
 
 class ImageExistsError(LimosaError):

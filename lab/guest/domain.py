@@ -24,6 +24,7 @@ HOST_MODEL = (
 class Disk:
     path: Path
     device: str  # vda, vdb
+    format: str = "raw"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ def _cpu(model: str) -> str:
 def _disk(disk: Disk) -> str:
     return f"""\
     <disk type='file' device='disk'>
-      <driver name='qemu' type='raw' cache='none'/>
+      <driver name='qemu' type='{disk.format}' cache='none'/>
       <source file={quoteattr(str(disk.path))}/>
       <target dev='{disk.device}' bus='virtio'/>
     </disk>

@@ -6,6 +6,8 @@
  *   dirty MIB_S MIB     -> ok                            (rewrite MIB of memory at MIB_S a second; 0 0 stops)
  *   write DEVICE TEXT   -> ok                            (DEVICE: vda, vdb ...; synchronous, past the page cache)
  *   read DEVICE         -> TEXT
+ *   pattern DEVICE KIB_S -> ok                           (write it KIB_S a second, the same into both halves; 0 stops)
+ *   compare DEVICE      -> equal PAIRS                   (so many blocks of each half hold the pattern, the same ones)
  *   poweroff            -> ok                            (and off it goes)
  * Anything that fails is answered with "error: ...".
  *
@@ -37,6 +39,7 @@ enum {
     BLOCK = 4096, /* what O_DIRECT wants, and a page */
     MARKER_FROM_END = BLOCK, /* the last block of a disk is nobody's: see lab/guest/image.py */
     DIRTY_TICK_MS = 10,
+    COMPARED_AT_ONCE = 64 * 1024,
     MIB = 1024 * 1024,
 };
 
@@ -87,6 +90,115 @@ static const char *set_dirtier(long rate_mib_s, long size_mib)
     return dirtier > 0 ? "ok" : "error: fork";
 }
 
+/* ---- a disk that is written all the time, and shows whether a write was lost
+ *
+ * Block N of the first half always has the content of block N of the second: a number of its own, its place, and words
+ * that follow from both. The last block of each half is left out, for the marker is in one of them.
+ */
+
+static uint64_t word_of(uint64_t number, uint64_t place, size_t at)
+{
+    uint64_t word = (number * 0x9e3779b97f4a7c15u) ^ (place * 0xc2b2ae3d27d4eb4fu) ^ at;
+    return word ^ (word >> 29);
+}
+
+static void fill_block(uint64_t *block, uint64_t number, uint64_t place)
+{
+    block[0] = number;
+    block[1] = place;
+    for (size_t at = 2; at < BLOCK / sizeof *block; at++)
+        block[at] = word_of(number, place, at);
+}
+
+static int holds_pattern(const uint64_t *block, uint64_t place)
+{
+    if (block[1] != place)
+        return 0;
+    for (size_t at = 2; at < BLOCK / sizeof *block; at++)
+        if (block[at] != word_of(block[0], place, at))
+            return 0;
+    return 1;
+}
+
+/* Write pairs of blocks at places that jump about, until told to stop; runs in a child of its own. */
+static void write_pattern(int disk, long rate_kib_s, volatile int *stops)
+{
+    static _Alignas(BLOCK) uint64_t block[BLOCK / sizeof(uint64_t)];
+    off_t half = lseek(disk, 0, SEEK_END) / 2 / BLOCK * BLOCK;
+    uint64_t places = (uint64_t)half / BLOCK - 1;
+    long pause_ns = 2L * BLOCK * 1000000000L / 1024 / rate_kib_s;
+    struct timespec pause = {.tv_sec = pause_ns / 1000000000L, .tv_nsec = pause_ns % 1000000000L};
+    for (uint64_t number = 1; !*stops; number++) {
+        uint64_t place = number * 2654435761u % places;
+        fill_block(block, number, place);
+        for (int in_second = 0; in_second < 2; in_second++)
+            if (pwrite(disk, block, BLOCK, in_second * half + (off_t)place * BLOCK) != BLOCK)
+                _exit(1);
+        nanosleep(&pause, NULL);
+    }
+    _exit(0);
+}
+
+static const char *set_writer(const char *device, long rate_kib_s)
+{
+    static pid_t writer;
+    static volatile int *stops;
+    char path[64];
+    int status = 0;
+    if (stops == NULL)
+        stops = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (writer > 0) {
+        *stops = 1; /* not killed: a pair that was begun is ended */
+        waitpid(writer, &status, 0);
+        writer = 0;
+    }
+    if (status != 0)
+        return "error: it could not be written";
+    if (rate_kib_s <= 0)
+        return "ok";
+    snprintf(path, sizeof path, "/dev/%s", device);
+    int disk = open(path, O_WRONLY | O_DSYNC | O_DIRECT);
+    if (disk < 0)
+        return "error: no such disk";
+    *stops = 0;
+    writer = fork();
+    if (writer == 0)
+        write_pattern(disk, rate_kib_s, stops);
+    close(disk);
+    return writer > 0 ? "ok" : "error: fork";
+}
+
+static const char *compare_halves(const char *device, char *text)
+{
+    static _Alignas(BLOCK) char halves[2][COMPARED_AT_ONCE];
+    char path[64];
+    snprintf(path, sizeof path, "/dev/%s", device);
+    int disk = open(path, O_RDONLY | O_DIRECT);
+    if (disk < 0)
+        return "error: no such disk";
+    off_t half = lseek(disk, 0, SEEK_END) / 2 / BLOCK * BLOCK;
+    unsigned long pairs = 0;
+    const char *result = text;
+    for (off_t at = 0; at < half - BLOCK && result == text; at += COMPARED_AT_ONCE) {
+        size_t size = half - BLOCK - at < COMPARED_AT_ONCE ? (size_t)(half - BLOCK - at) : COMPARED_AT_ONCE;
+        if (pread(disk, halves[0], size, at) != (ssize_t)size || pread(disk, halves[1], size, half + at) != (ssize_t)size)
+            result = "error: input/output";
+        for (size_t in = 0; in < size && result == text; in += BLOCK) {
+            const uint64_t *block = (const uint64_t *)(halves[0] + in);
+            if (memcmp(halves[0] + in, halves[1] + in, BLOCK))
+                result = "error: the halves differ";
+            else if (block[0] != 0 && !holds_pattern(block, (uint64_t)(at + (off_t)in) / BLOCK))
+                result = "error: another content";
+            else
+                pairs += block[0] != 0;
+        }
+    }
+    close(disk);
+    if (result == text)
+        snprintf(text, MAX_DATAGRAM, "equal %lu", pairs);
+    return result;
+}
+
 /* Read or write the marker block of a disk; `text` is MAX_DATAGRAM long. */
 static const char *marker(const char *device, char *text, int writing)
 {
@@ -129,6 +241,10 @@ static void answer(char *request, char *reply, const char *boot_id)
         result = marker(device, text, 1);
     else if (sscanf(request, "read %15s", device) == 1)
         result = marker(device, text, 0);
+    else if (sscanf(request, "pattern %15s %ld", device, &rate) == 2)
+        result = set_writer(device, rate);
+    else if (sscanf(request, "compare %15s", device) == 1)
+        result = compare_halves(device, text);
     else if (!strcmp(request, "poweroff"))
         result = "ok";
     snprintf(reply, MAX_DATAGRAM, "%s", result);

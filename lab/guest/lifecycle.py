@@ -1,6 +1,5 @@
 """Make, list and delete guests, with nothing but virsh and files."""
 
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Sequence
@@ -9,12 +8,12 @@ from pathlib import Path
 
 from lab import network, prober, waiting
 from lab.errors import LabError
-from lab.guest import domain, image, registry
+from lab.guest import disks, domain, image, registry
+from lab.guest.disks import LocalDisk
 from lab.namespaces import Namespaces
-from lab.paths import LOCAL_DIRECTORY, SHARED_DIRECTORY, LabPaths
+from lab.paths import LabPaths
 
 BOOT_TIMEOUT_S = 90.0
-LOCAL_DISK_MIB = 16
 DEFAULT_MEMORY_MIB = 96
 # What libvirt would keep a definition for.
 _UNDEFINE_ALL = ("--managed-save", "--snapshots-metadata", "--checkpoints-metadata")
@@ -30,7 +29,8 @@ class GuestOptions:
     is_autostarted: bool = False
     dirty_mib_s: int = 0
     dirty_mib: int = 16
-    has_local_disk: bool = False
+    is_root_local: bool = False  # on storage of its host's own, like all `local_disks`
+    local_disks: tuple[LocalDisk, ...] = ()
     machine_type: str = domain.MACHINE_TYPE
     cpu_model: str = domain.CPU_MODEL
     devices: str = ""  # XML of further devices
@@ -66,8 +66,15 @@ def create(
     template = image.ensure(paths)
     record = registry.add(name, paths=paths)
     try:
-        disks = _make_disks(record, template, host=host.name, options=options, paths=paths)
-        _start(record, disks, host=host, options=options)
+        made = disks.make(
+            name,
+            template,
+            host=host,
+            is_root_local=options.is_root_local,
+            local_disks=options.local_disks,
+            paths=paths,
+        )
+        _start(record, made, host=host, options=options)
         first = prober.probe(prober_host, record.address, timeout_s=BOOT_TIMEOUT_S)
         if options.dirty_mib_s:
             request = f"dirty {options.dirty_mib_s} {options.dirty_mib}"
@@ -85,9 +92,9 @@ def delete(name: str, *, hosts: Iterable[Namespaces], paths: LabPaths) -> None:
     for host in hosts:
         for verb in (["destroy", name], ["undefine", name, *_UNDEFINE_ALL]):
             host.run(["virsh", "-q", "-c", "qemu:///system", *verb], check=False)
-        for directory in (LOCAL_DIRECTORY, domain.serial_log(name).parent):
-            _remove(paths.host(host.name) / directory.relative_to("/"), name)
-    _remove(paths.shared, name)
+        disks.remove(name, host=host.name, paths=paths)
+        log = domain.serial_log(name)
+        (paths.host(host.name) / log.relative_to("/")).unlink(missing_ok=True)
     registry.remove(name, paths=paths)
 
 
@@ -111,7 +118,7 @@ def places(*, hosts: Iterable[Namespaces], paths: LabPaths) -> list[GuestPlace]:
 
 
 def _start(
-    record: registry.GuestRecord, disks: tuple[domain.Disk, ...], *, host: Namespaces, options: GuestOptions
+    record: registry.GuestRecord, made: tuple[domain.Disk, ...], *, host: Namespaces, options: GuestOptions
 ) -> None:
     xml = domain.render(
         domain.Domain(
@@ -126,7 +133,7 @@ def _start(
             bridge=options.bridge,
             vnc_listen=network.addresses(host.name).management if options.has_vnc else None,
             vnc_password=options.vnc_password,
-            disks=disks,
+            disks=made,
         )
     )
     # virsh, in the host, opens the file that the host sees at the same path.
@@ -141,21 +148,3 @@ def _start(
     if options.is_autostarted:
         virsh(host, ["autostart", record.name])
     virsh(host, ["start", record.name])
-
-
-def _make_disks(
-    record: registry.GuestRecord, template: Path, *, host: str, options: GuestOptions, paths: LabPaths
-) -> tuple[domain.Disk, ...]:
-    shutil.copyfile(template, paths.shared / f"{record.name}.img")
-    root = domain.Disk(path=SHARED_DIRECTORY / f"{record.name}.img", device="vda")
-    if not options.has_local_disk:
-        return (root,)
-    local = paths.host(host) / LOCAL_DIRECTORY.relative_to("/") / f"{record.name}-local.img"
-    with local.open("wb") as file:
-        file.truncate(LOCAL_DISK_MIB * 1024 * 1024)
-    return (root, domain.Disk(path=LOCAL_DIRECTORY / local.name, device="vdb"))
-
-
-def _remove(directory: Path, name: str) -> None:
-    for path in (f"{name}.img", f"{name}-local.img", f"guest-{name}.log"):
-        (directory / path).unlink(missing_ok=True)

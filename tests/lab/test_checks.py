@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from lab.faults import Victim
+from lab.guest import disks
+from lab.guest.disks import LocalDisk
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
 from tests.lab import observer
@@ -254,8 +256,10 @@ def test_a_console_on_an_address_that_the_dest_does_not_have(lab: Lab) -> None:
 
 
 def test_a_disk_that_no_lock_protects(lab: Lab) -> None:
-    lab.guest_create("unlocked", "compute1", GuestOptions(has_local_disk=True))
+    lab.guest_create("unlocked", "compute1", GuestOptions(local_disks=(LocalDisk(),)))
     observer.wait_until_found(lab, "unlocked")
+    there = str(disks.local_path("unlocked", "vdb"))
+    lab.exec("compute2", ["touch", there])
     try:
         warned = found(lab, name="unlocked")["disk_unprotected"]
         with configured(
@@ -266,6 +270,7 @@ def test_a_disk_that_no_lock_protects(lab: Lab) -> None:
     finally:
         lab.guest_delete("unlocked")
 
+    assert lab.exec("compute2", ["test", "-e", there], check=False).returncode != 0
     assert (warned["severity"], refused["severity"]) == ("warns", "refuses")
     assert refused["evidence"]["disk"] == "vdb"
 

@@ -13,6 +13,7 @@ import pytest
 from lab import Lab, LabError
 from lab.faults import Victim
 from lab.generation import Generation
+from lab.guest.disks import LocalDisk
 from lab.guest.lifecycle import GuestOptions
 from lab.namespaces import Namespaces, NamespaceSpec
 from lab.paths import CHECKOUT, LabPaths
@@ -94,8 +95,8 @@ def test_the_image_lock_holds_between_the_hosts(lab: Lab, guest_name: str) -> No
 
 def test_a_local_disk_is_seen_by_its_host_only(lab: Lab, guest_name: str) -> None:
     here, there = lab.compute_hosts
-    lab.guest_create(guest_name, here, GuestOptions(has_local_disk=True))
-    path = f"/srv/local/{guest_name}-local.img"
+    lab.guest_create(guest_name, here, GuestOptions(local_disks=(LocalDisk(),)))
+    path = f"/srv/local/{guest_name}-vdb.img"
 
     assert lab.exec(here, ["test", "-e", path], check=False).returncode == 0
     assert lab.exec(there, ["test", "-e", path], check=False).returncode != 0

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.faults import Victim
+from lab.guest.disks import LocalDisk
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
 from tests.lab import observer
@@ -108,11 +109,12 @@ def test_a_guest_that_is_off(lab: Lab, boot_id: str) -> None:
     assert_untouched(lab, boot_id)
 
 
-def test_a_guest_with_a_local_disk(lab: Lab) -> None:
-    first = lab.guest_create("local", "compute1", GuestOptions(has_local_disk=True))
+def test_a_guest_with_a_local_disk_where_nothing_may_be_copied(lab: Lab) -> None:
+    first = lab.guest_create("local", "compute1", GuestOptions(local_disks=(LocalDisk(),)))
     observer.wait_until_found(lab, "local")
     try:
-        assert_refused(ask(lab, "local", "compute2"), "vdb", "is not on storage that")
+        done = lab.limosa("live-migration", "local", "compute2", "--shared-storage", check=False)
+        assert_refused(done, "vdb", "is not on storage that")
         observer.assert_one_guest(lab, "local", host="compute1", boot_id=first.boot_id)
     finally:
         lab.guest_delete("local")

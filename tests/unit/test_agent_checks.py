@@ -7,6 +7,8 @@ import pytest
 from common.checks import Severity
 from common.facts import DiskFacts
 from common.migration import DestinationFacts
+from common.states import StorageMode
+from common.transfer import Declarations
 from compute_agent import checks
 from compute_agent.checks import confinement, disk_access, disk_locks, graphics, memory, reach, users
 from compute_agent.definitions import facts_of
@@ -364,10 +366,17 @@ def test_the_file_system_of_a_path_is_that_of_the_mount_above_it(path, file_syst
     assert disk_locks.file_system_of(path, MOUNTS) == file_system
 
 
+def test_a_disk_that_would_be_copied_needs_no_lock_between_hosts(dest, monkeypatch):
+    monkeypatch.setattr(disk_locks, "file_system_of", lambda path, mounts: "ext4")
+
+    assert list(disk_locks.check_disk_locks(dest)) == []  # it is not there: at most it is copied
+
+
 @pytest.mark.parametrize("is_required", [True, False])
 def test_a_disk_without_a_lock_warns_and_refuses_where_one_is_required(dest, is_required, monkeypatch):
     monkeypatch.setattr(disk_locks, "file_system_of", lambda path, mounts: "ext4")
-    look = replace(dest, settings=replace(dest.settings, requires_disk_lock=is_required))
+    settings = replace(dest.settings, requires_disk_lock=is_required)
+    look = replace(dest, settings=settings, declared=Declarations(storage=StorageMode.SHARED))
 
     [finding] = disk_locks.check_disk_locks(look)
 

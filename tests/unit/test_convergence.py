@@ -14,21 +14,21 @@ def job(*, seconds, gib=4, **changes):
 
 
 def test_the_ramp_of_the_docstring():
-    assert list(downtime_steps(DEFAULTS, memory_gib=4)) == [
+    assert list(downtime_steps(DEFAULTS, data_gib=4)) == [
         (0, 50), (300, 95), (600, 140), (900, 185), (1200, 230), (1500, 275),
         (1800, 320), (2100, 365), (2400, 410), (2700, 455), (3000, 500),
     ]  # fmt: skip
 
 
 def test_a_small_guest_counts_as_two_gib():
-    assert list(downtime_steps(DEFAULTS, memory_gib=2))[-1] == (1500, 500)
+    assert list(downtime_steps(DEFAULTS, data_gib=2))[-1] == (1500, 500)
     assert steer(DEFAULTS, job(seconds=151, gib=0.1)).downtime_max_ms == 95
 
 
 def test_other_options_make_another_ramp():
     settings = LiveMigrationSettings(flags=(), downtime_max_ms=300, downtime_steps=3, downtime_delay_s=10)
 
-    assert list(downtime_steps(settings, memory_gib=3)) == [(0, 100), (30, 166), (60, 233), (90, 300)]
+    assert list(downtime_steps(settings, data_gib=3)) == [(0, 100), (30, 166), (60, 233), (90, 300)]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from compute_agent.storage.making import (
 )
 
 MIB = 2**20
+CRYPT_METHOD_AT = 32  # of qcow2's header
 
 
 @pytest.fixture
@@ -204,19 +205,18 @@ def test_every_option_that_is_read_can_be_made_again(
     ).options == (described.options)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (("-o", "data_file={data}"), "its data are in a file of their own"),
-        (("--object", "secret,id=s,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=s"), "encrypted"),
-    ],
-)
-def test_what_cannot_be_made_anew_is_told(
-    maker: FileMaker, tmp_path: Path, arguments: tuple[str, ...], reason: str
-) -> None:
-    words = [word.format(data=tmp_path / "data") for word in arguments]
-    facts = create(tmp_path / "a", *words, tmp_path / "a", "1M")
-    with pytest.raises(ImageNotCopyableError, match=reason):
+def test_data_in_a_file_of_their_own_cannot_be_made_anew(maker: FileMaker, tmp_path: Path) -> None:
+    facts = create(tmp_path / "a", "-o", f"data_file={tmp_path / 'data'}", tmp_path / "a", "1M")
+    with pytest.raises(ImageNotCopyableError, match="its data are in a file of their own"):
+        maker.describe(facts)
+
+
+def test_an_encrypted_image_cannot_be_made_anew(maker: FileMaker, tmp_path: Path) -> None:
+    facts = create(tmp_path / "a", tmp_path / "a", "1M")
+    with (tmp_path / "a").open("r+b") as file:  # qemu-img would measure the processor to make a real one
+        file.seek(CRYPT_METHOD_AT)
+        file.write((2).to_bytes(4, "big"))
+    with pytest.raises(ImageNotCopyableError, match="it is encrypted"):
         maker.describe(facts)
 
 

@@ -1,0 +1,195 @@
+"""The guest's own disks: empty ones like them on the dest before it comes, the source's removed when it has left.
+
+| way of a disk | dest | source |
+|---|---|---|
+| copied | its image is made, those below it are there or copied; undo removes what was made | its image is removed |
+| all others | nothing | nothing |
+
+A disk exists twice from `prepare` until `release`, and the source's is the only one that counts until the hand-over is
+committed. So: nothing is made over anything; what QEMU has written is on stable storage before the source is told to let
+go (`complete`); and the source removes only what it described for the plan, by its identity, and while no QEMU holds it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar, Final
+
+from common import concurrency
+from common.checks import Finding
+from common.errors import LimosaError
+from common.storage_checks import BASE_IMAGE_DIFFERS, DISK_IN_THE_WAY
+from common.transfer import DiskImage, DiskTransfer
+from compute_agent.copying import Copying, Original
+from compute_agent.errors import PlaceTakenError, WorkStoppedError
+from compute_agent.migrate_request import connection_uri
+from compute_agent.preparing.arrivals import Item
+from compute_agent.preparing.preparation import (
+    Arrival,
+    Departure,
+    HoldSourceError,
+    Preparation,
+    Prepared,
+    Released,
+    Undoing,
+)
+from compute_agent.settings import Settings
+from compute_agent.storage.making import (
+    Identity,
+    ImageExistsError,
+    ImageMaker,
+    MadeImage,
+    WantedImage,
+)
+from compute_agent.subprocesses import User
+
+DIRECTORY: Final = "directory"  # a kind of item, beside those of the makers
+BASES: Final = "base images"  # part of the record: copies of images below a disk
+DIRECTORY_TIMEOUT_S = 20.0
+_DIRECTORY_MODE = 0o755
+
+
+class Disks(Preparation):
+    """See `preparation.Preparation`."""
+
+    name: ClassVar[str] = "disks"
+
+    def __init__(self, makers: Mapping[str, ImageMaker], *, copying: Copying, settings: Settings) -> None:
+        self._makers = makers
+        self._copying = copying
+        self._settings = settings
+
+    # ---- on the dest, before
+
+    def prepare(self, arrival: Arrival) -> Prepared:
+        findings: list[Finding] = []
+        for disk in arrival.plan.copied:
+            if arrival.is_stopped():
+                raise WorkStoppedError(what=f"disk {disk.target}")
+            against = self._bring_bases(disk, arrival) or self._make(disk, arrival)
+            findings += against
+        return Prepared(findings=tuple(findings))
+
+    def _bring_bases(self, disk: DiskTransfer, arrival: Arrival) -> list[Finding]:
+        """The lowest first, so that no image ever names one that is not there."""
+        for image in reversed(disk.images[1:]):
+            if image.is_shared:
+                continue
+            try:
+                self._bring(image, arrival)
+            except PlaceTakenError:
+                return [BASE_IMAGE_DIFFERS.finding(self._settings.host, disk=disk.target, path=image.path)]
+        return []
+
+    def _bring(self, image: DiskImage, arrival: Arrival) -> None:
+        place = Path(image.path)
+        if not concurrency.call_blocking(place.parent.exists, timeout_s=DIRECTORY_TIMEOUT_S):
+            arrival.record.write(Item(part=self.name, kind=DIRECTORY, name=str(place.parent)))
+            concurrency.call_blocking(_make_directory, place.parent, timeout_s=DIRECTORY_TIMEOUT_S)
+        self._copying.copy(
+            Original(
+                path=image.path,
+                size_bytes=image.size_bytes,
+                sha256=image.sha256,
+                mode=image.mode,
+                uid=image.uid,
+                gid=image.gid,
+            ),
+            place,
+            uri=connection_uri(self._settings.live_migration, arrival.source_address),
+            record=arrival.record,
+            part=BASES,
+            is_stopped=arrival.is_stopped,
+        )
+
+    def _make(self, disk: DiskTransfer, arrival: Arrival) -> list[Finding]:
+        name, image = _name(disk), disk.images[0]
+        noted = next((item.identity for item in arrival.record.items(self.name) if item.name == name), {})
+
+        def note(identity: Identity) -> None:
+            arrival.record.write(Item(part=self.name, kind=image.type, name=name, identity=identity))
+
+        try:
+            self._makers[image.type].make(_wanted(disk, arrival.migration, noted), note=note)
+        except ImageExistsError:
+            return [
+                DISK_IN_THE_WAY.finding(
+                    self._settings.host, disk=disk.target, path=image.path, reason="it appeared meanwhile"
+                )
+            ]
+        return []
+
+    def undo(self, undoing: Undoing) -> tuple[str, ...]:
+        items = undoing.record.items(self.name)
+        images = [item for item in reversed(items) if item.kind != DIRECTORY]
+        if undoing.keep_disks:
+            return tuple(f"{item.name} is kept, as the guest may have run on it" for item in images)
+        sentences = (*self._remove(images, undoing), *self._copying.undo(undoing.record, BASES))
+        for item in items:
+            if item.kind == DIRECTORY:
+                concurrency.call_blocking(_remove_directory, Path(item.name), timeout_s=DIRECTORY_TIMEOUT_S)
+                undoing.record.forget(item)
+        return sentences
+
+    def _remove(self, images: Sequence[Item], undoing: Undoing) -> Iterator[str]:
+        for item in images:
+            if self._makers[item.kind].remove(MadeImage(name=item.name, identity=item.identity)):
+                yield f"{item.name} was removed"
+            undoing.record.forget(item)
+
+    # ---- on the dest, after
+
+    def complete(self, arrival: Arrival) -> tuple[str, ...]:
+        """The source's disks are as good as gone from here on: what they hold must survive a loss of power here."""
+        for disk in arrival.plan.copied:
+            try:
+                self._makers[disk.images[0].type].sync(_name(disk))
+            except (LimosaError, OSError) as error:
+                reason = getattr(error, "strerror", None) or str(error)
+                raise HoldSourceError(what=f"disk {disk.target}", reason=reason) from error
+        return ()
+
+    # ---- on the source
+
+    def release(self, departure: Departure) -> Released:
+        """Images below a disk stay: other guests may stand on them."""
+        return Released(sentences=tuple(self._let_go(disk) for disk in departure.plan.copied))
+
+    def _let_go(self, disk: DiskTransfer) -> str:
+        name, image = _name(disk), disk.images[0]
+        maker = self._makers[image.type]
+        if maker.remove(MadeImage(name=name, identity=image.identity)):
+            return f"disk {disk.target} ({name}) was removed"
+        if maker.find(name) is None:
+            return f"disk {disk.target} ({name}) is gone"
+        return f"what is at {name} now was not disk {disk.target}: it was left alone"
+
+
+def _name(disk: DiskTransfer) -> str:
+    return f"{disk.pool}/{disk.volume}" if disk.pool else disk.images[0].path
+
+
+def _wanted(disk: DiskTransfer, migration: str, noted: Identity) -> WantedImage:
+    image = disk.images[0]
+    owner = None if image.uid is None or image.gid is None else User(uid=image.uid, gid=image.gid)
+    return WantedImage(
+        target=disk.target,
+        migration=migration,
+        image=image,
+        noted=noted,
+        owner=owner,
+        pool=disk.pool,
+        volume=disk.volume,
+    )
+
+
+# ---- in native threads
+
+
+def _make_directory(directory: Path) -> None:
+    directory.mkdir(mode=_DIRECTORY_MODE, exist_ok=True)
+
+
+def _remove_directory(directory: Path) -> None:
+    with suppress(OSError):  # not empty, or gone: somebody uses it, or has removed it
+        directory.rmdir()
