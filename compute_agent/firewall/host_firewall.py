@@ -8,6 +8,7 @@ any more, it keeps the rules for as long as the guest is here. An agent that end
 import logging
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Self
 
@@ -24,7 +25,7 @@ from compute_agent.hypervisor.driver import EventKind, Hypervisor, HypervisorEve
 from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError, HypervisorError
 from compute_agent.settings import Settings
 
-STOP_WAIT_S = 10.0
+STOP_WAIT_S = 1.0
 _NEW_INTERFACES = (EventKind.STARTED, EventKind.RESUMED, EventKind.CHANGED)
 
 LOG = logging.getLogger(__name__)
@@ -77,11 +78,12 @@ class HostFirewall:
         self._task = concurrency.spawn(self._run)
 
     def stop(self) -> None:
-        """The rules stay."""
+        """The rules stay. A conductor that is being asked, and silent, is not waited for."""
         self._is_stopping = True
         self._news.set()
         if self._task is not None:
-            self._task.wait(STOP_WAIT_S)
+            with suppress(concurrency.TaskTimeout):
+                self._task.wait(STOP_WAIT_S)
 
     # ---- asked by conductors
 
@@ -153,7 +155,8 @@ class HostFirewall:
                 LOG.error("the firewall is not as it should be, it is tried again: %s", describe(error))
             except Exception:
                 LOG.exception("the firewall's turn broke, it is tried again")
-            self._is_asking_due |= not self._news.wait(self._interval_s)
+            if not self._news.wait(self._interval_s):
+                self._is_asking_due = True
             self._news.clear()
 
     def _turn(self) -> None:

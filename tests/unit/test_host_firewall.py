@@ -1,5 +1,7 @@
 """The rules of a host's guests: told by conductors and by migrations, kept over restarts, released with the guest."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,6 +19,7 @@ from compute_agent.preparing import Arrival, Arrivals, Departure, Undoing
 from compute_agent.preparing.firewall import FirewallPreparation
 from tests.fakes.domain import guest_xml
 from tests.fakes.firewall import FakeFirewallDriver
+from tests.fakes.host import WAIT_S
 from tests.fakes.hypervisor import FakeWorld
 
 INSTANCE, OTHER = "9b77af9f-482a-4f4c-85a2-71c2c1833cc5", "0b77af9f-482a-4f4c-85a2-71c2c1833cc5"
@@ -37,10 +40,12 @@ class TellingConductor:
     def __init__(self) -> None:
         self.told: tuple[GuestFiltering, ...] = ()
         self.is_away = False
+        self.asked = 0
         self.meanwhile = lambda: None
 
     def filtering_of_host(self, host: str) -> tuple[GuestFiltering, ...]:
         assert host == "compute1"
+        self.asked += 1
         told = self.told
         self.meanwhile()
         if self.is_away:
@@ -114,6 +119,13 @@ class FirewallSite:
         return self.driver.applied[INSTANCE].ports[0].taps
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture
 def site(tmp_path):
     return FirewallSite(tmp_path)
@@ -131,6 +143,18 @@ def test_a_guest_is_filtered_when_a_conductor_says_so_and_free_when_it_says_that
 
     site.tell(filtering(2, is_filtered=False))
     assert site.driver.applied == {}
+
+
+def test_a_conductor_that_says_so_is_asked_again_at_once(site):
+    site.add_guest()
+    site.firewall.start()
+    try:
+        wait_until(lambda: site.conductor.asked == 1)
+        site.conductor.told = (GuestFiltering(instance=INSTANCE, filtering=filtering(1)),)
+        site.firewall.refresh()
+        wait_until(lambda: site.revision == 1)
+    finally:
+        site.firewall.stop()
 
 
 def test_the_highest_revision_holds_and_of_equal_ones_the_last(site):
