@@ -33,3 +33,22 @@ MTU_UNKNOWN = Check(
     severity=Severity.WARNS,
     meaning="The MTU of both sides is compared, which needs that of the tap on the source.",
 )
+NETWORK_UNUSABLE = Check(
+    code="network_unusable",
+    sentence="{instance} is in network {network}, which cannot stand on {host}: {reason}.",
+    hint="Look at [network] in limosa.conf of {host}, and with `limosa network show {network}` how it is declared.",
+    meaning="A network that Limosa manages is made on the dest before the guest comes; this is what it lacks for it.",
+)
+NETWORK_MTU_SMALLER = Check(
+    code="network_mtu_smaller",
+    sentence="{instance} ({mac}) has an MTU of {needed}, and network {network} takes {mtu}.",
+    hint="Give the interface a smaller MTU, or declare the network with a larger one.",
+    meaning="As mtu_smaller, of a network that the dest has still to make.",
+)
+NETWORK_NOT_OURS = Check(
+    code="network_not_ours",
+    sentence="{host} has a bridge {bridge} that Limosa did not make: network {network} of {instance} would be that.",
+    hint="If somebody made it for the same network, nothing needs to be done. Otherwise remove it, or give it another name.",
+    severity=Severity.WARNS,
+    meaning="A bridge that is there already is used as it is and never removed, wherever it may lead.",
+)

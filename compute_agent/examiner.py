@@ -30,7 +30,7 @@ from compute_agent.definitions import facts_of, traits_of
 from compute_agent.errors import LinkError
 from compute_agent.hypervisor.driver import Definition, Hypervisor
 from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError, HypervisorError
-from compute_agent.links import Links
+from compute_agent.link_making import LinkMaker
 from compute_agent.network import Network
 from compute_agent.ports import Ports
 from compute_agent.probes import STORAGE_TIMEOUT_S, Made, Probes
@@ -61,7 +61,7 @@ class Examiner:
         hypervisor: Hypervisor,
         *,
         network: Network,
-        links: Links,
+        links: LinkMaker,
         probes: Probes,
         checksums: Checksums,
         makers: Mapping[str, ImageMaker],

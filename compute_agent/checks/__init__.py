@@ -17,6 +17,7 @@ from compute_agent.checks.interfaces import check_interfaces, check_mtus
 from compute_agent.checks.jobs import check_jobs
 from compute_agent.checks.look import DestLook, SourceLook
 from compute_agent.checks.machine import check_machine
+from compute_agent.checks.managed_networks import check_managed_networks
 from compute_agent.checks.media import check_media, check_media_at_source
 from compute_agent.checks.memory import check_memory
 from compute_agent.checks.movable import check_movable
@@ -46,6 +47,7 @@ DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_cpu,
     check_resources,
     check_interfaces,
+    check_managed_networks,
     check_volumes,
     check_filtering,
 )

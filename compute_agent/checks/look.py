@@ -7,6 +7,7 @@ from common.migration import DestinationFacts
 from common.transfer import Declarations
 from compute_agent import observation
 from compute_agent.hypervisor.driver import Definition, Hypervisor
+from compute_agent.link_making import LinkMaker
 from compute_agent.links import Links
 from compute_agent.network import Network
 from compute_agent.settings import Settings
@@ -18,7 +19,7 @@ class DestLook:
 
     hypervisor: Hypervisor
     network: Network
-    links: Links
+    links: LinkMaker
     settings: Settings
     instance: str  # uuid
     guest: GuestFacts  # as its host last reported it

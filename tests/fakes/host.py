@@ -21,6 +21,7 @@ from common.migration import (
     Outcome,
     Progress,
 )
+from common.network_views import HostNetworks
 from common.rpc import BusError
 from common.states import Verb
 from compute_agent.core import Core
@@ -68,6 +69,7 @@ class ListeningConductor:
         self.reports: list[Report] = []
         self.heartbeats: list[Heartbeat] = []
         self.confirm: Callable[[str, int], bool] = lambda _migration, _epoch: True
+        self.networks = HostNetworks()
         self.filterings: tuple[GuestFiltering, ...] = ()
         self.is_away = False
         self.refused = 0  # messages, while it was away
@@ -87,6 +89,9 @@ class ListeningConductor:
 
     def confirm_live_migration(self, migration: str, epoch: int) -> bool:
         return self.confirm(migration, epoch)
+
+    def networks_of_host(self, host: str) -> HostNetworks:
+        return self.networks
 
     def filtering_of_host(self, host: str) -> tuple[GuestFiltering, ...]:
         return self.filterings
