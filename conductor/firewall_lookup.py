@@ -1,5 +1,6 @@
 """What is filtered of a guest: as it is declared, for its hosts; and as it is in force there, for whoever asks."""
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from common.agent_api import AgentAPI
@@ -10,8 +11,9 @@ from conductor.db import filtering, instances
 from conductor.db.engine import Database
 from conductor.db.models import Host
 
-# Guests in one answer to a host. One with 1,000 addresses in each of its rules takes some 20 kB a rule.
-GUESTS_PER_ANSWER: Final = 32
+# Of one answer to a host. A remote takes some 25 bytes there, and a message holds 8 MiB.
+GUESTS_PER_ANSWER: Final = 100
+REMOTES_PER_ANSWER: Final = 50_000
 SHOW_TIMEOUT_S: Final = 10.0
 
 
@@ -27,7 +29,8 @@ class FirewallLookup:
         with self._database.reading() as session:
             uuids = filtering.on_host(session, host, after=after, limit=GUESTS_PER_ANSWER)
             found = filtering.read(session, uuids)
-        return tuple(GuestFiltering(instance=uuid, filtering=found[uuid]) for uuid in uuids if uuid in found)
+        known = [GuestFiltering(instance=uuid, filtering=found[uuid]) for uuid in uuids if uuid in found]
+        return tuple(_first(known))
 
     def show(self, instance: str, *, host: str | None) -> FirewallView:
         """What is in force on the guest's host, or on another one that is named.
@@ -56,3 +59,13 @@ class FirewallLookup:
             declared_revision=None if declared is None else declared.revision,
             ports=found.ports,
         )
+
+
+def _first(known: Sequence[GuestFiltering]) -> Iterator[GuestFiltering]:
+    """As many as one message holds, at least one."""
+    remotes = 0
+    for guest in known:
+        remotes += sum(len(rule.remotes) for port in guest.filtering.ports for rule in port.rules)
+        if guest is not known[0] and remotes > REMOTES_PER_ANSWER:
+            return
+        yield guest

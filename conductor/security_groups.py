@@ -1,6 +1,7 @@
 """Security groups: made, changed and removed by administrators; hosts are told of each change that concerns their guests."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
 from sqlalchemy import delete, func, select
@@ -28,6 +29,7 @@ from conductor.sender import Sender
 
 GROUPS_MAX: Final = 1_000
 RULES_MAX: Final = 200  # of one group
+ALL_RULES_MAX: Final = 20_000  # some 4 MB, in the one message that lists all groups
 DESCRIPTION_MAX_CHARS: Final = 255
 USERS_MAX: Final = 10  # named in one sentence
 
@@ -58,7 +60,12 @@ class SecurityGroups:
         """All, by name."""
         with self._database.reading() as session:
             rows = session.scalars(select(SecurityGroup).order_by(SecurityGroup.name)).all()
-            return tuple(_view(session, row) for row in rows)
+            rules: defaultdict[str, list[SecurityGroupRule]] = defaultdict(list)
+            for rule in session.scalars(select(SecurityGroupRule).order_by(SecurityGroupRule.id)):
+                rules[rule.security_group].append(rule)
+            query = select(PortGroup.security_group, func.count()).group_by(PortGroup.security_group)
+            members = {group: int(count) for group, count in session.execute(query)}
+        return tuple(_view_of(row, rules[row.name], members.get(row.name, 0)) for row in rows)
 
     def show(self, name: str) -> SecurityGroupView:
         """Raises SecurityGroupNotFoundError."""
@@ -159,6 +166,8 @@ def _add(session: Session, request: SecurityGroupRequest, *, asked: Context) -> 
 def _add_rule(session: Session, group: str, rule: GroupRule, *, request_id: str) -> SecurityGroupRule:
     if len(_rules(session, group)) >= RULES_MAX:
         raise InvalidRequestError(reason=f"{group} has {RULES_MAX} rules; it can have no more.")
+    if (session.scalar(select(func.count()).select_from(SecurityGroupRule)) or 0) >= ALL_RULES_MAX:
+        raise InvalidRequestError(reason=f"All groups have {ALL_RULES_MAX} rules; there can be no more.")
     row = SecurityGroupRule(
         security_group=group,
         direction=rule.direction,
@@ -215,11 +224,15 @@ def _rules(session: Session, group: str) -> Sequence[SecurityGroupRule]:
 
 def _view(session: Session, row: SecurityGroup) -> SecurityGroupView:
     members = select(func.count()).select_from(PortGroup).where(PortGroup.security_group == row.name)
+    return _view_of(row, _rules(session, row.name), session.scalar(members) or 0)
+
+
+def _view_of(row: SecurityGroup, rules: Iterable[SecurityGroupRule], members: int) -> SecurityGroupView:
     return SecurityGroupView(
         name=row.name,
         description=row.description,
-        rules=tuple(map(_rule_view, _rules(session, row.name))),
-        members=session.scalar(members) or 0,
+        rules=tuple(map(_rule_view, rules)),
+        members=members,
         created_at=iso(row.created_at_ms),
         created_by=row.created_by,
     )

@@ -116,10 +116,12 @@ def test_a_host_asks_for_itself_only(cluster):
     assert agent.filtering_of_host("compute2") == ()
 
 
-def test_many_guests_come_in_several_answers(cluster, monkeypatch):
-    monkeypatch.setattr(firewall_lookup, "GUESTS_PER_ANSWER", 1)
+@pytest.mark.parametrize(("bound", "most"), [("GUESTS_PER_ANSWER", 1), ("REMOTES_PER_ANSWER", 1)])
+def test_many_guests_come_in_several_answers(cluster, monkeypatch, bound, most):
+    monkeypatch.setattr(firewall_lookup, bound, most)
     has_interface(cluster, cluster.source, OTHER, "web2", OTHER_MAC)
     filtered(cluster)
+    allow(cluster, remote="10.0.0.0/8")
     cluster.api.set_port(PortRequest(instance="web2", mac=OTHER_MAC, groups=("web",)))
 
     cluster.source.wait_for(lambda agent: sorted(revisions(agent)) == [GUEST, OTHER])

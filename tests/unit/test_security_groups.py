@@ -177,6 +177,10 @@ def test_groups_and_rules_are_bounded(site, monkeypatch):
         site.rule("web", protocol="tcp")
     with pytest.raises(InvalidRequestError, match="can be no more"):
         site.group("db")
+    monkeypatch.setattr(security_groups, "RULES_MAX", 9)
+    monkeypatch.setattr(security_groups, "ALL_RULES_MAX", 3)
+    with pytest.raises(InvalidRequestError, match="All groups have 3 rules"):
+        site.rule("web", protocol="tcp")
 
 
 def test_a_group_in_use_cannot_be_deleted_and_says_by_whom(served):
