@@ -9,6 +9,7 @@ from typing import Final
 
 from compute_agent.checks.confinement import check_hook, check_lock_manager, check_security_models
 from compute_agent.checks.cpu import check_cpu
+from compute_agent.checks.devices import check_devices
 from compute_agent.checks.disk_access import check_disk_access
 from compute_agent.checks.disk_locks import check_disk_locks
 from compute_agent.checks.filtering import check_filtering
@@ -56,6 +57,7 @@ SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_movable,
     check_jobs,
     check_obstacles,
+    check_devices,
     check_media_at_source,
     check_peer,
     check_ports,

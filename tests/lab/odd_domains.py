@@ -12,9 +12,6 @@ MOVABLE_DEVICES = """
     <input type='keyboard' bus='virtio'/>
 """
 
-# libvirt itself refuses to move it, and only when it is asked to.
-SHARED_MEMORY = "<shmem name='limosa'><model type='ivshmem-plain'/><size unit='M'>1</size></shmem>"
-
 # Everything that libvirt defines although nothing of it is there. It cannot be started here.
 DEFINED_ONLY = """\
 <domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
