@@ -33,6 +33,7 @@ from compute_agent.storage.making import (
     WantedImage,
     is_that,
 )
+from compute_agent.storage.room import Room, of_file
 from compute_agent.subprocesses import User, run_command
 
 PREFIX: Final = ".limosa-arriving-"
@@ -66,6 +67,12 @@ class FileMaker:
 
     def obstacle(self, path: str) -> str:
         return GATE.look(_obstacle, Path(path), timeout_s=LOOK_TIMEOUT_S, what=path)
+
+    def room(self, path: str) -> Room:
+        try:
+            return GATE.look(of_file, path, timeout_s=LOOK_TIMEOUT_S, what=path)
+        except OSError as error:
+            raise ImageMakingError(path=path, reason=describe_os_error(error)) from error
 
     def find(self, name: str) -> Identity | None:
         return GATE.look(_find, name, timeout_s=LOOK_TIMEOUT_S, what=name)

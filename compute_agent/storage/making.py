@@ -7,6 +7,7 @@ share, and that was mistaken for local, holds the guest's only disk.
 |---|---|---|
 | describe | source | what the image is, for the plan |
 | obstacle | dest | why none could be made there |
+| room | dest | how much there is where one would be made |
 | find | both | which image is there now, if any |
 | make | dest | a new one, empty, of the same format, size and backing chain |
 | sync | dest | what the guest has written is on stable storage, not only in this host's memory |
@@ -22,6 +23,7 @@ from typing import Protocol
 from common.errors import LimosaError
 from common.facts import DiskFacts
 from common.transfer import DiskImage
+from compute_agent.storage.room import Room
 from compute_agent.subprocesses import User
 
 Identity = Mapping[str, str]
@@ -60,6 +62,9 @@ class ImageMaker(Protocol):
 
     def obstacle(self, path: str) -> str:
         """On the dest: why no image of this path can be made here, in a half-sentence; empty: nothing is known."""
+
+    def room(self, path: str) -> Room | None:
+        """On the dest: the room for an image of this path; None: nobody can say, or whoever makes it finds out."""
 
     def find(self, name: str) -> Identity | None:
         """The identity of what is there now; None: nothing. Follows no link."""
