@@ -16,6 +16,7 @@ from common import (
     network_checks,
     obstacle_checks,
     pair_checks,
+    place_checks,
     storage_checks,
     volume_checks,
 )
@@ -33,6 +34,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     volume_checks,
     firewall_checks,
     storage_checks,
+    place_checks,
 )
 """Where checks are declared, in the order of the page."""
 

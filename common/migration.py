@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from common.checks import Finding
 from common.devices import DeviceIdentity
 from common.facts import GuestFacts, HostFacts
+from common.room import DiskRoom
 from common.states import DestSeen, Result, SourceSeen, Verb
 from common.transfer import (
     BootFileChange,
@@ -42,6 +43,9 @@ class DiskProbe:
     type: str = "file"  # of the disk
     device: DeviceIdentity | None = None  # as the dest sees it
     part: str = ""  # of its file, where it is a loop device
+    place_type: str = ""  # of a volume of a storage pool: file, block
+    place: str = ""  # filled in by the source: its path there
+    obstacle: str = ""  # or why it is nowhere there, in a half-sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ class DestinationFacts:
     mtus: tuple[tuple[str, int], ...] = ()  # by MAC: of the bridge that an interface would be connected to
     initiator: str = ""  # its IQN, which QEMU is given there; empty: the one in the XML stays
     absent: tuple[AbsentDisk, ...] = ()  # of those examined, what it does not have and could be given
+    rooms: tuple[DiskRoom, ...] = ()  # for those
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

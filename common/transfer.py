@@ -142,6 +142,9 @@ class Declarations:
     volumes: tuple[VolumeConnection, ...] = ()
     networks: tuple[ManagedNetwork, ...] = ()
     filtering: Filtering = field(default_factory=Filtering)
+    disk_allocation_ratio: float = (
+        1.0  # the conductor's: beyond 1, disks may be larger together than their storage
+    )
 
 
 # ---- changed by the dest in the domain's XML

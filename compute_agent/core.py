@@ -36,6 +36,7 @@ from compute_agent.preparing.firewall import FirewallPreparation
 from compute_agent.preparing.interfaces import HostNetworks, Interfaces
 from compute_agent.preparing.media import Media
 from compute_agent.preparing.networks import Networks
+from compute_agent.preparing.room import RoomPreparation
 from compute_agent.preparing.volumes import VolumePreparation
 from compute_agent.probes import Probes
 from compute_agent.settings import Settings
@@ -82,7 +83,7 @@ class Core:
             vtep_address=settings.networks.vtep_address,
         )
         self.firewall = HostFirewall.of(settings, hypervisor, conductor)
-        self._makers = makers()
+        self._makers = makers(hypervisor)
         self._preparations = Preparations(self._all_preparations(hypervisor, settings))
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(
@@ -92,6 +93,7 @@ class Core:
             probes=self.probes,
             checksums=self.checksums,
             makers=self._makers,
+            arrivals=self.arrivals,
             settings=settings,
         )
         self.outbox = Outbox(conductor, unacknowledged=_unacknowledged(self.ledger))
@@ -138,6 +140,7 @@ class Core:
         )
         return (
             Disks(self._makers, copying=self.copying, settings=settings),
+            RoomPreparation(self._makers, arrivals=self.arrivals, settings=settings),
             Media(self.copying, hypervisor, settings),
             VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),
             Interfaces(hypervisor, host_networks, self.hub),

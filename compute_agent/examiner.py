@@ -19,10 +19,12 @@ from common.migration import (
     GuestTraits,
 )
 from common.pair_checks import PORTS_TAKEN
+from common.room import DiskRoom
 from common.states import PowerState
 from common.transfer import TransferPlan
 from compute_agent import checks, observation, planning
 from compute_agent.checks import interfaces
+from compute_agent.checks.room import check_room
 from compute_agent.checks.running import Found, failure
 from compute_agent.checks.storage import Ways, find_ways
 from compute_agent.checksums import Checksums
@@ -33,10 +35,13 @@ from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError, Hypervi
 from compute_agent.link_making import LinkMaker
 from compute_agent.network import Network
 from compute_agent.ports import Ports
+from compute_agent.preparing.arrivals import Arrivals
+from compute_agent.preparing.room import rooms_for
 from compute_agent.probes import STORAGE_TIMEOUT_S, Made, Probes
 from compute_agent.settings import Settings
 from compute_agent.storage import absence, parts
 from compute_agent.storage.making import ImageMaker
+from compute_agent.storage.volume import located
 from compute_agent.subprocesses import User, user_of
 
 
@@ -65,6 +70,7 @@ class Examiner:
         probes: Probes,
         checksums: Checksums,
         makers: Mapping[str, ImageMaker],
+        arrivals: Arrivals,
         settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
@@ -74,6 +80,7 @@ class Examiner:
         self._settings = settings
         self._checksums = checksums
         self._makers = makers
+        self._arrivals = arrivals
         first, last = settings.migration_ports
         self._ports = Ports(network, first=first, last=last)
 
@@ -91,14 +98,18 @@ class Examiner:
             taken = PORTS_TAKEN.finding(self._settings.host, port_min=first, port_max=last)
             found += Found(findings=(taken,))
         made = Made()
+        rooms: tuple[DiskRoom, ...] = ()
         try:
             made = probing.wait(2 * STORAGE_TIMEOUT_S)
             possible, against = absence.judge(made.absent, _disks(arguments), place=self._place(arguments))
             made = replace(made, absent=possible)
             found += Found(findings=(*made.findings, *against))
+            rooms = rooms_for(possible, _disks(arguments), makers=self._makers, arrivals=self._arrivals)
         except Exception as error:  # noqa: BLE001 (as `checks.run`: the other checks must still be told)
             found += failure("storage", error, host=self._settings.host)
-        facts = replace(self._facts(look, arguments), probes=made.probes, absent=made.absent, ports=ports)
+        facts = replace(
+            self._facts(look, arguments), probes=made.probes, absent=made.absent, rooms=rooms, ports=ports
+        )
         return DestExamined(found=found, facts=facts)
 
     def examine_source(
@@ -139,7 +150,7 @@ class Examiner:
         ways = Ways()
         try:
             ways = finding_ways.wait(2 * STORAGE_TIMEOUT_S)
-            found += Found(findings=ways.findings)
+            found += Found(findings=(*ways.findings, *check_room(look, ways.disks)))
         except Exception as error:  # noqa: BLE001 (as `checks.run`)
             found += failure("storage", error, host=self._settings.host)
         plan = None
@@ -205,6 +216,7 @@ class Examiner:
 
     def _make_probes(self, arguments: CheckDestArguments, owner: str, epoch: int, user: User | None) -> Made:
         disks = tuple(disk for facts in _disks(arguments) for disk in parts.shared_parts(facts))
+        disks = located(disks, self._hypervisor)
         return self._probes.make(disks, migration=owner, epoch=epoch, user=user)
 
     def _with_layers(self, guest: GuestFacts) -> GuestFacts:

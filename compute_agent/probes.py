@@ -244,7 +244,7 @@ def _compare(
         try:
             findings += storage.driver_for(probe.type).compare(probe, dest=dest)
         except PermissionError:
-            denied.append((probe, file.seen_from_source(probe)))
+            denied.append((probe, file.seen_from_source(replace(probe, path=probe.place or probe.path))))
     return tuple(findings), tuple(denied)
 
 

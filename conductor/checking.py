@@ -254,7 +254,7 @@ def dest_arguments(
         source=None if status is None else status.facts,
         source_host=source,
         ram_allocation_ratio=limits.ram_allocation_ratio,
-        declared=declared or Declarations(),
+        declared=replace(declared or Declarations(), disk_allocation_ratio=limits.disk_allocation_ratio),
     )
 
 

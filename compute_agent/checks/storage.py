@@ -20,6 +20,7 @@ from compute_agent.migrate_request import TUNNELLED
 from compute_agent.storage import parts, ways
 from compute_agent.storage.driver import Disk
 from compute_agent.storage.making import ImageMaker, ImageNotCopyableError
+from compute_agent.storage.volume import located_here
 from compute_agent.storage.ways import Seen, Sight
 from compute_agent.subprocesses import user_of
 
@@ -136,7 +137,8 @@ class _Sights:
 
     def __init__(self, look: SourceLook) -> None:
         user = user_of(look.source, label=look.guest.dac_label)
-        compared = probes.compare(look.reach.probes, dest=look.dest_host, user=user)
+        here = located_here(look.reach.probes, look.hypervisor)
+        compared = probes.compare(here, dest=look.dest_host, user=user)
         self._look = look
         self._probed = {(probe.disk, probe.path) for probe in look.reach.probes}
         self._examined = {(target, path) for target, _, path, _ in look.reach.examined}

@@ -36,6 +36,7 @@ from compute_agent.hypervisor.libvirt_errors import (
 )
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 from compute_agent.hypervisor.migration_call import LibvirtMigrationCall
+from compute_agent.hypervisor.pools import LibvirtStoragePools
 from compute_agent.hypervisor.remote_files import LibvirtRemoteFiles
 from compute_agent.hypervisor.xml_text import XmlText
 
@@ -50,7 +51,7 @@ OBSERVE_PAUSE_S = 0.1
 T = TypeVar("T")
 
 
-class LibvirtHypervisor(LibvirtRemoteFiles, LibvirtBridges):
+class LibvirtHypervisor(LibvirtRemoteFiles, LibvirtBridges, LibvirtStoragePools):
     """See `driver.Hypervisor`."""
 
     def __init__(self, uri: str, *, timeout_s: float, files: HostFiles) -> None:

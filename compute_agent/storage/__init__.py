@@ -11,11 +11,13 @@ from compute_agent.storage.driver import StorageDriver
 from compute_agent.storage.file import FileStorage
 from compute_agent.storage.network import NetworkStorage
 from compute_agent.storage.unprovable import UnprovableStorage
+from compute_agent.storage.volume import VolumeStorage
 
 DRIVERS: Final[Mapping[str, StorageDriver]] = {
     "file": FileStorage(),
     "block": BlockStorage(),
     "network": NetworkStorage(),
+    "volume": VolumeStorage(),
 }
 
 

@@ -15,6 +15,9 @@ class Disk:
     type: str
     path: str  # empty: a drive without a medium
     device: str  # disk, cdrom, floppy, lun; or `parts.LAYER`
+    place: str = ""  # of a volume of a storage pool: its path on this host
+    place_type: str = ""  # and what it is there: file, block
+    obstacle: str = ""  # or why it is nowhere, in a half-sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

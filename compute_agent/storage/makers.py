@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 
+from compute_agent.hypervisor.pools import StoragePools
+from compute_agent.storage.device_maker import DeviceMaker
 from compute_agent.storage.file_maker import FileMaker
 from compute_agent.storage.making import ImageMaker
+from compute_agent.storage.volume_maker import VolumeMaker
 
 
-def makers() -> Mapping[str, ImageMaker]:
+def makers(pools: StoragePools) -> Mapping[str, ImageMaker]:
     """Those of this host."""
-    return {"file": FileMaker()}
+    own: Mapping[str, ImageMaker] = {"file": FileMaker(), "block": DeviceMaker()}
+    return {**own, "volume": VolumeMaker(pools, own)}

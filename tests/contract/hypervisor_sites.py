@@ -24,6 +24,7 @@ from lab.lab import Lab
 from lab.paths import DEFAULT_PATHS, LabPaths
 from tests.fakes.domain import guest_xml
 from tests.fakes.hypervisor import FakeHypervisor, FakeWorld
+from tests.fakes.pools import FakePool
 
 SOURCE, DEST = "compute1", "compute2"
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -63,6 +64,11 @@ class Site(Protocol):
 
     def remove_file(self, path: str) -> None:
         """On the source."""
+
+    def add_pool(self, name: str, path: str, *, is_active: bool = True) -> None:
+        """Of type dir, on the source."""
+
+    def remove_pool(self, name: str) -> None: ...
 
     def add_slow_guest(self) -> str:
         """One whose migration with the slow bandwidth goes on for seconds, until `let_go`."""
@@ -112,6 +118,12 @@ class FakeSite:
 
     def remove_file(self, path: str) -> None:
         del self.source.files[path]
+
+    def add_pool(self, name: str, path: str, *, is_active: bool = True) -> None:
+        self.source.pools[name] = FakePool(type="dir", path=path, is_active=is_active)
+
+    def remove_pool(self, name: str) -> None:
+        del self.source.pools[name]
 
     def add_slow_guest(self) -> str:
         uuid = self.add_guest(guest_xml("slow"))
@@ -197,6 +209,15 @@ class LabSite:
 
     def _file(self, path: str) -> Path:
         return self.lab.paths.host(SOURCE) / path.removeprefix("/")
+
+    def add_pool(self, name: str, path: str, *, is_active: bool = True) -> None:
+        self.lab.virsh(SOURCE, "pool-define-as", name, "dir", "--target", path)
+        if is_active:
+            self.lab.virsh(SOURCE, "pool-start", name)
+
+    def remove_pool(self, name: str) -> None:
+        self.lab.exec(SOURCE, ["virsh", "-q", "pool-destroy", name], check=False)
+        self.lab.virsh(SOURCE, "pool-undefine", name)
 
     def add_slow_guest(self) -> str:
         self.lab.guest_create("slow", SOURCE)

@@ -39,6 +39,7 @@ from compute_agent.hypervisor.looks import Obstacles
 from compute_agent.hypervisor.xml_text import XmlText
 from tests.fakes.domain import HOST_FACTS, FakeDomain
 from tests.fakes.network import FakeNetwork
+from tests.fakes.pools import FakePools
 from tests.fakes.remote_files import FakeRemoteFiles
 from tests.fakes.suitability import FakeSuitability
 from tests.fakes.transfer import STATISTICS, End, Transfer, operation_error
@@ -86,12 +87,13 @@ class FakeMigrationCall:
         self.is_over = True
 
 
-class FakeHypervisor(FakeSuitability, FakeRemoteFiles):
+class FakeHypervisor(FakeSuitability, FakeRemoteFiles, FakePools):
     """One host. `calls` are the migrations that were issued here; `has_permit` stands for the host's hook."""
 
     def __init__(self, world: FakeWorld, name: str) -> None:
         FakeSuitability.__init__(self, self.require_up)
         FakeRemoteFiles.__init__(self, world.by_uri)
+        FakePools.__init__(self, self.require_up)
         self.world = world
         self.name = name
         self.domains: dict[str, FakeDomain] = {}

@@ -21,6 +21,7 @@ from compute_agent.settings import LiveMigrationSettings, Settings
 from compute_agent.storage.file_maker import FileMaker
 from compute_agent.storage.makers import makers
 from compute_agent.storage.making import ImageInUseError
+from tests.fakes.pools import FakePools
 
 INSTANCE, MIGRATION = "9b77af9f-482a-4f4c-85a2-71c2c1833cc5", "migration-1"
 MIB = 2**20
@@ -84,7 +85,7 @@ def disks(copying: FakeCopying, tmp_path: Path) -> Disks:
         state_path=tmp_path / "state",
         live_migration=LiveMigrationSettings(flags=()),
     )
-    return Disks(makers(), copying=copying, settings=settings)  # type: ignore[arg-type]
+    return Disks(makers(FakePools(lambda: None)), copying=copying, settings=settings)  # type: ignore[arg-type]
 
 
 def described(path: Path, format: str = "raw") -> DiskImage:

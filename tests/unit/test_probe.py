@@ -89,7 +89,7 @@ def test_everything_that_speaks_against_the_disks_is_found_at_once(probes, image
         disk(images / "missing.raw"),
         disk(images / "nowhere" / "web1.raw", target="vdb"),
         disk("/dev/vg0/web1", target="vdc", type="block"),
-        disk("pool/volume", target="vdd", type="volume"),
+        disk("/run/web1.sock", target="vdd", type="vhostuser"),
         disk("relative.raw", target="vde"),
     )
 
