@@ -60,9 +60,9 @@ def main() -> int:
     try:
         for name in (BY_VIRSH, BY_LIMOSA):
             lab.guest_create(name, "compute1", GuestOptions())
-        _wait_until_found(lab)
+        wait_until_found(lab, {BY_VIRSH, BY_LIMOSA})
         _by_limosa(lab, "compute2")  # warms up, and shows the call
-        call = _logged_call(lab)
+        call = logged_call(lab)
         _by_virsh(lab, call, source="compute1", dest="compute2")
         pairs = [_pair(lab, call, number) for number in range(options.pairs)]
     finally:
@@ -122,7 +122,7 @@ def _by_virsh(lab: Lab, call: Call, *, source: str, dest: str) -> float:
     return int(done.stdout) / 1e9
 
 
-def _logged_call(lab: Lab) -> Call:
+def logged_call(lab: Lab) -> Call:
     """compute1's first call, to compute2."""
     text = lab.log("compute1", "limosa-compute-agent").read_text()
     line = next(line for line in text.splitlines() if "migrateToURI3" in line)
@@ -135,11 +135,12 @@ def _logged_call(lab: Lab) -> Call:
     )
 
 
-def _wait_until_found(lab: Lab) -> None:
+def wait_until_found(lab: Lab, wanted: set[str]) -> None:
+    """By the agents."""
     deadline = time.monotonic() + FOUND_TIMEOUT_S
     while True:
         names = {row["name"] for row in json.loads(lab.limosa("list", "-f", "json").stdout)}
-        if {BY_VIRSH, BY_LIMOSA} <= names:
+        if wanted <= names:
             return
         if time.monotonic() > deadline:
             raise SystemExit(f"the guests were not found in {FOUND_TIMEOUT_S:.0f} s: {names}")

@@ -1,4 +1,7 @@
-"""The demo: a lab of two hosts, a guest, one live migration, and what it cost. Run by ./quickstart.sh."""
+"""The demo: a lab of two hosts, a guest, one live migration, and what it cost. Run by ./quickstart.sh.
+
+With --block a second act, `lab.quickstart_block`: a guest that takes its disks along.
+"""
 
 import argparse
 import json
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
-from lab import network, waiting
+from lab import network, quickstart_block, waiting
 from lab.errors import LabError
 from lab.lab import Lab
 from lab.prober import ProbeReport
@@ -49,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        return _run(keep=arguments.keep)
+        return _run(keep=arguments.keep, with_block=arguments.block)
     except LabError as e:
         print(f"quickstart: {e}", file=sys.stderr)
         return 1
@@ -57,12 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(*, keep: bool) -> int:
+def _run(*, keep: bool, with_block: bool) -> int:
     # Killed with -9, this process takes the lab with it; a lab that is kept belongs to nobody.
     _say("starting two hosts, RabbitMQ, a conductor and two compute agents")
     lab = Lab.up(hosts=2, owner_pid=None if keep else os.getpid())
     try:
-        return _demonstrate(lab)
+        return _demonstrate(lab) or (_demonstrate_block(lab) if with_block else 0)
     finally:
         if keep:  # also when it was interrupted or has failed: whoever reads this must know what still runs
             print(f"\n{NEXT_STEPS}", end="")
@@ -92,6 +95,23 @@ def _demonstrate(lab: Lab) -> int:
     places = [place.host for place in lab.guest_places() if place.name == GUEST]
     print("\n" + _table(_rows(outcome)))
     return _judge(outcome, places)
+
+
+def _demonstrate_block(lab: Lab) -> int:
+    _say(
+        f"the second act: {quickstart_block.GUEST} on {SOURCE} has its disks there alone, and writes to one all the time"
+    )
+    _say(f"limosa live-migration --block-migrate {quickstart_block.GUEST} {DEST}")
+    outcome = quickstart_block.play(lab, source=SOURCE, dest=DEST)
+    print("\n" + _table(quickstart_block.rows(outcome, source=SOURCE, dest=DEST)))
+    complaints = quickstart_block.complaints(outcome)
+    for complaint in complaints:
+        print(f"quickstart: FAILED: {complaint}", file=sys.stderr)
+    if not complaints:
+        print(
+            f"\nThe guest and its disks are on {DEST} now: what it wrote while they were copied is there, both times."
+        )
+    return 1 if complaints else 0
 
 
 def _live_migrate(lab: Lab) -> dict[str, Any]:
@@ -169,6 +189,11 @@ def _parser() -> argparse.ArgumentParser:
         "namespaces, and show what it cost. Needs root. Leaves nothing behind but Debian packages and .venv, .lab.",
     )
     parser.add_argument("--keep", action="store_true", help="leave the lab up and say what to try next")
+    parser.add_argument(
+        "--block",
+        action="store_true",
+        help="a second act: a guest that takes its disks along while it writes to them",
+    )
     return parser
 
 
