@@ -5,7 +5,7 @@ the memory still to be sent, which may well grow; so the share of each further p
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from common.migration import JobStatistics
 from common.states import MigrationStatus, Phase
@@ -25,6 +25,7 @@ _STARTS: Mapping[Phase, float] = {
 }
 _TRANSFERS = (Phase.LIVE, Phase.WATCH)
 _TRANSFER_SHARE = _STARTS[Phase.POST_DEST] - _STARTS[Phase.LIVE]
+_DISKS_SHARE = 0.6  # of the transfer, where disks are copied
 _FIRST_PASS_SHARE = 0.8  # of the transfer; an idle guest needs little more than one pass
 
 _LABELS: Mapping[Phase, str] = {
@@ -75,20 +76,24 @@ def numbers(statistics: JobStatistics, *, eta_s: float | None = None) -> str:
         return "starting"  # libvirt has counted nothing yet
     parts = ["post-copy"] if statistics.is_postcopy else []
     if statistics.disk_remaining:
-        parts.append(
-            f"disks {statistics.disk_remaining / MIB:.0f} of {statistics.disk_total / MIB:.0f} MiB left"
-        )
-    if statistics.iteration is not None:
-        parts.append(f"pass {statistics.iteration}")
-    parts.append(f"{statistics.memory_remaining / MIB:.0f} MiB left")
-    if statistics.memory_rate is not None:
-        parts.append(f"{statistics.memory_rate / MIB:.1f} MiB/s")
-    # QEMU measures it between two passes: until the first has ended its 0 says nothing.
-    if statistics.memory_dirty_rate is not None and statistics.iteration != 1:
-        parts.append(f"dirtying {statistics.memory_dirty_rate / MIB:.1f} MiB/s")
+        left, total = statistics.disk_remaining / MIB, statistics.disk_total / MIB
+        parts.append(f"{left:.0f} of {total:.0f} MiB of disks left")
+    if statistics.memory_total:
+        parts += _memory_numbers(statistics)
     if eta_s is not None:
         parts.append(f"ETA {duration(eta_s)}")
     return ", ".join(parts)
+
+
+def _memory_numbers(statistics: JobStatistics) -> Iterator[str]:
+    if statistics.iteration is not None:
+        yield f"pass {statistics.iteration}"
+    yield f"{statistics.memory_remaining / MIB:.0f} MiB left"
+    if statistics.memory_rate is not None:
+        yield f"{statistics.memory_rate / MIB:.1f} MiB/s"
+    # QEMU measures it between two passes: until the first has ended its 0 says nothing.
+    if statistics.memory_dirty_rate is not None and statistics.iteration != 1:
+        yield f"dirtying {statistics.memory_dirty_rate / MIB:.1f} MiB/s"
 
 
 def duration(seconds: float) -> str:
@@ -118,20 +123,16 @@ def _position(view: MigrationView) -> float:
 
 
 def _transferred(statistics: JobStatistics) -> float:
-    """The share of the transfer that is done. Disks come before the memory, and count by their bytes.
-
-    Of the memory pass 1 covers 0 to 0.8, pass 2 up to 0.9, pass 3 up to 0.95, and so on: it always moves and never arrives.
-    """
-    total = statistics.disk_total + statistics.memory_total
-    if total <= 0:
-        return 0.0
-    disks = statistics.disk_total / total
-    copied = 1.0 - statistics.disk_remaining / statistics.disk_total if statistics.disk_total else 0.0
-    return disks * copied + (1.0 - disks) * _memory_transferred(statistics)
+    """The share of the transfer that is done. Disks are sent before the memory, which libvirt has not counted by then."""
+    if not statistics.disk_total:
+        return _memory_transferred(statistics)
+    copied = 1.0 - min(1.0, statistics.disk_remaining / statistics.disk_total)
+    return _DISKS_SHARE * copied + (1.0 - _DISKS_SHARE) * _memory_transferred(statistics)
 
 
 def _memory_transferred(statistics: JobStatistics) -> float:
-    if statistics.memory_total <= 0 or statistics.disk_remaining:
+    """Pass 1 covers 0 to 0.8, pass 2 up to 0.9, pass 3 up to 0.95, and so on: it always moves and never arrives."""
+    if statistics.memory_total <= 0:
         return 0.0
     in_pass = 1.0 - min(1.0, statistics.memory_remaining / statistics.memory_total)
     done = 0.0

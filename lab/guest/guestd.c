@@ -40,6 +40,8 @@ enum {
     MARKER_FROM_END = BLOCK, /* the last block of a disk is nobody's: see lab/guest/image.py */
     DIRTY_TICK_MS = 10,
     COMPARED_AT_ONCE = 64 * 1024,
+    WINDOW = 256, /* blocks among which the pattern jumps about; then it moves on, so that a sparse disk stays one */
+    WINDOW_STRIDE = 181,
     MIB = 1024 * 1024,
 };
 
@@ -120,7 +122,7 @@ static int holds_pattern(const uint64_t *block, uint64_t place)
     return 1;
 }
 
-/* Write pairs of blocks at places that jump about, until told to stop; runs in a child of its own. */
+/* Write pairs of blocks, in an order that jumps about, until told to stop; runs in a child of its own. */
 static void write_pattern(int disk, long rate_kib_s, volatile int *stops)
 {
     static _Alignas(BLOCK) uint64_t block[BLOCK / sizeof(uint64_t)];
@@ -129,7 +131,7 @@ static void write_pattern(int disk, long rate_kib_s, volatile int *stops)
     long pause_ns = 2L * BLOCK * 1000000000L / 1024 / rate_kib_s;
     struct timespec pause = {.tv_sec = pause_ns / 1000000000L, .tv_nsec = pause_ns % 1000000000L};
     for (uint64_t number = 1; !*stops; number++) {
-        uint64_t place = number * 2654435761u % places;
+        uint64_t place = ((number & ~(uint64_t)(WINDOW - 1)) + number * WINDOW_STRIDE % WINDOW) % places;
         fill_block(block, number, place);
         for (int in_second = 0; in_second < 2; in_second++)
             if (pwrite(disk, block, BLOCK, in_second * half + (off_t)place * BLOCK) != BLOCK)

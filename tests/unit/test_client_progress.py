@@ -19,9 +19,8 @@ MIB = 1024 * 1024
 
 
 def statistics(*, remaining_mib: float, iteration: int | None = 1, **more: object) -> JobStatistics:
-    return JobStatistics(
-        memory_total=100 * MIB, memory_remaining=int(remaining_mib * MIB), iteration=iteration, **more
-    )
+    fields = {"memory_total": 100 * MIB, "memory_remaining": int(remaining_mib * MIB), "iteration": iteration}
+    return JobStatistics(**{**fields, **more})
 
 
 def transferring(*, eta_s: float | None = None, **numbers: object):
@@ -59,6 +58,26 @@ def test_a_further_pass_goes_on_where_the_last_one_ended():
     begin_of_second = position(transferring(remaining_mib=100, iteration=2))
     assert begin_of_second == pytest.approx(end_of_first)
     assert position(transferring(remaining_mib=10, iteration=2)) > begin_of_second
+
+
+def test_disks_come_before_the_memory_and_the_bar_does_not_stand_still_between_them():
+    begin, half, end = (
+        position(transferring_disks(remaining_mib=remaining_mib)) for remaining_mib in (50, 25, 0)
+    )
+    then = position(transferring(remaining_mib=100, disk_total=50 * MIB, disk_processed=50 * MIB))
+    assert begin < half < end == pytest.approx(then)
+    assert position(transferring(remaining_mib=50, disk_total=50 * MIB)) > then
+
+
+def transferring_disks(*, remaining_mib: int):
+    return transferring(
+        remaining_mib=0, memory_total=0, disk_total=50 * MIB, disk_remaining=remaining_mib * MIB
+    )
+
+
+def test_while_disks_are_copied_nothing_is_said_of_the_memory():
+    disks = JobStatistics(disk_total=50 * MIB, disk_remaining=20 * MIB, iteration=0)
+    assert progress.numbers(disks, eta_s=3.0) == "20 of 50 MiB of disks left, ETA 3 s"
 
 
 def test_a_transfer_never_arrives_by_itself():

@@ -10,7 +10,8 @@ DEFAULTS = LiveMigrationSettings(flags=())
 
 
 def job(*, seconds, gib=4, **changes):
-    return JobStatistics(memory_total=int(gib * GIB), elapsed_ms=int(1000 * seconds), **changes)
+    fields = {"memory_total": int(gib * GIB), "elapsed_ms": int(1000 * seconds)}
+    return JobStatistics(**{**fields, **changes})
 
 
 def test_the_ramp_of_the_docstring():
@@ -62,3 +63,15 @@ def test_the_end_is_guessed_from_the_rates(rate, dirty_rate, eta):
     statistics = job(seconds=1, memory_remaining=1000, memory_rate=rate, memory_dirty_rate=dirty_rate)
 
     assert eta_s(statistics) == eta
+
+
+def test_while_disks_are_copied_their_end_is_guessed():
+    statistics = job(seconds=4, memory_total=0, disk_total=600, disk_processed=200, disk_remaining=400)
+
+    assert eta_s(statistics) == 8.0
+
+
+def test_disks_count_like_memory_in_the_time_that_a_migration_has():
+    statistics = job(seconds=3201, disk_total=GIB)
+
+    assert not steer(DEFAULTS, statistics).is_overdue
