@@ -40,7 +40,7 @@ class AdminCreate(ShowCommand):
             choices=[role.value for role in Role],
             required=True,
             metavar="|".join(Role),
-            help="admin: everything; operator: move guests, enable and disable hosts; reader: look",
+            help="admin: everything; operator: move guests, en- and disable hosts, declare what guests have; reader: look",
         )
         key = parser.add_mutually_exclusive_group(required=True)
         key.add_argument("--key-file", metavar="FILE", type=Path, help="write a new private key there")
