@@ -4,6 +4,7 @@ A migration is driven by casts. A cast may be lost; the sweeper sends it again. 
 Only what belongs to no migration is called: those raise ServiceUnreachableError when the time has passed.
 """
 
+from common.connections import ConnectionBatch
 from common.envelope import Interface
 from common.filtering import FilteringInForce
 from common.identity import Kind
@@ -55,6 +56,10 @@ class AgentAPI:
     def refresh_filtering(self, host: str) -> None:
         """Have the host ask for the rules of its guests (`ConductorAPI.filtering_of_host`): some have changed."""
         self._cast(host, "refresh_filtering")
+
+    def take_connections(self, host: str, batch: ConnectionBatch) -> None:
+        """Have the dest of a migration know the connections that its guest has on its source."""
+        self._cast(host, "take_connections", batch)
 
     # ---- calls
 

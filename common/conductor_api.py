@@ -3,6 +3,7 @@
 Calls raise ServiceUnreachableError if no conductor answers, casts raise BusError if the broker is away.
 """
 
+from common.connections import ConnectionBatch
 from common.envelope import Interface
 from common.facts import Heartbeat, Report
 from common.filtering import GuestFiltering
@@ -228,6 +229,10 @@ class ConductorAPI(NetworkCalls):
 
     def heartbeat(self, heartbeat: Heartbeat) -> None:
         self._client.cast("heartbeat", heartbeat)
+
+    def relay_connections(self, batch: ConnectionBatch) -> None:
+        """Have the dest of an open migration know these connections of its guest; from the source, and never journaled."""
+        self._client.cast("relay_connections", batch)
 
     def confirm_live_migration(self, migration: str, epoch: int) -> bool:
         """Whether the database still has this migration at this epoch in its live phase; asked last before the call."""

@@ -82,8 +82,8 @@ class Core:
             arrivals=self.arrivals,
             vtep_address=settings.networks.vtep_address,
         )
-        self.firewall = HostFirewall.of(settings, hypervisor, conductor)
         self._makers = makers(hypervisor)
+        self.firewall = HostFirewall.of(settings, hypervisor, conductor, arrivals=self.arrivals)
         self._preparations = Preparations(self._all_preparations(hypervisor, settings))
         self.probes = Probes(settings.state_path, host=settings.host)
         self.examiner = Examiner(

@@ -7,6 +7,7 @@ import logging
 import re
 
 from common import log
+from common.connections import ConnectionBatch
 from common.context import Context
 from common.dispatch import exposed
 from common.filtering import FilteringInForce
@@ -80,6 +81,10 @@ class AgentEndpoint:
     @exposed
     def show_filtering(self, _context: Context, instance: str) -> FilteringInForce:
         return self._firewall.show(instance)
+
+    @exposed
+    def take_connections(self, _context: Context, batch: ConnectionBatch) -> None:
+        self._firewall.take_connections(batch)
 
     # ---- limosa check
 

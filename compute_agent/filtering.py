@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from common.connections import ConnectionBatch
 from common.filtering import FilteringInForce
 
 
@@ -13,3 +14,6 @@ class Firewall(Protocol):
 
     def show(self, instance: str) -> FilteringInForce:
         """What is in force of this guest, read where it is filtered; a guest that is unknown has nothing."""
+
+    def take_connections(self, batch: ConnectionBatch) -> None:
+        """Know the connections of a guest that is to come here, or has just come; others are not taken."""

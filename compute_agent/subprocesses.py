@@ -164,6 +164,7 @@ def run_command(
     input_text: str = "",
     environment: Mapping[str, str] | None = None,
     timeout_s: float = COMMAND_TIMEOUT_S,
+    output_max_chars: int = OUTPUT_MAX_CHARS,
 ) -> Finished:
     """Run a program as this process's user and wait for its end, without a shell; from our side, never a native thread.
 
@@ -182,7 +183,9 @@ def run_command(
             os.killpg(process.pid, signal.SIGKILL)
         _give_up(process)
         raise CommandError(program=argv[0], reason=f"it did not end within {timeout_s:g} s") from error
-    return Finished(code=process.returncode, stdout=_text(out), stderr=_text(err))
+    return Finished(
+        code=process.returncode, stdout=_text(out)[:output_max_chars], stderr=_text(err)[:OUTPUT_MAX_CHARS]
+    )
 
 
 def _start_program(argv: Sequence[str], environment: Mapping[str, str]) -> Any:
@@ -198,7 +201,7 @@ def _start_program(argv: Sequence[str], environment: Mapping[str, str]) -> Any:
 
 
 def _text(output: bytes) -> str:
-    return output.decode("utf-8", errors="replace")[:OUTPUT_MAX_CHARS]
+    return output.decode("utf-8", errors="replace")
 
 
 # ---- within

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 
 from common.checks import NOT_PERMITTED
+from common.connections import ConnectionBatch
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import Heartbeat, Report
@@ -307,3 +308,7 @@ class ConductorEndpoint(NetworkEndpoint):
     @exposed
     def filtering_of_host(self, _context: Context, host: str, after: str) -> tuple[GuestFiltering, ...]:
         return self._firewall.of_host(host, after=after)
+
+    @exposed
+    def relay_connections(self, _context: Context, batch: ConnectionBatch) -> None:
+        self._firewall.relay(batch)

@@ -1,13 +1,17 @@
-"""What is filtered of a guest: as it is declared, for its hosts; and as it is in force there, for whoever asks."""
+"""What is filtered of a guest: as it is declared, for its hosts; and as it is in force there, for whoever asks.
+
+What hosts know of its connections goes by here as well, from the one that it leaves to the one that it comes to.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from common.agent_api import AgentAPI
+from common.connections import ConnectionBatch
 from common.errors import HostNotFoundError, HostSilentError, ServiceUnreachableError
 from common.filtering import GuestFiltering
 from common.firewall_views import FirewallView
-from conductor.db import filtering, instances
+from conductor.db import filtering, instances, sagas
 from conductor.db.engine import Database
 from conductor.db.models import Host
 
@@ -31,6 +35,13 @@ class FirewallLookup:
             found = filtering.read(session, uuids)
         known = [GuestFiltering(instance=uuid, filtering=found[uuid]) for uuid in uuids if uuid in found]
         return tuple(_first(known))
+
+    def relay(self, batch: ConnectionBatch) -> None:
+        """Pass a source's word on to its dest, while their migration is open. Nothing of it is kept or logged."""
+        with self._database.reading() as session:
+            saga = sagas.load(session, batch.migration).saga
+        if saga.is_open and (saga.source, saga.instance) == (batch.host, batch.instance) and saga.dest:
+            self._agents.take_connections(saga.dest, batch)
 
     def show(self, instance: str, *, host: str | None) -> FirewallView:
         """What is in force on the guest's host, or on another one that is named.

@@ -58,6 +58,7 @@ OF_HOSTS: Final[Mapping[str, Callable[[tuple[Any, ...]], str | None]]] = {
     "ledger_floor": lambda arguments: arguments[0],
     "greet": lambda arguments: arguments[0],
     "networks_of_host": lambda arguments: arguments[0],
+    "relay_connections": lambda arguments: arguments[0].host,
     "filtering_of_host": lambda arguments: arguments[0],
     "confirm_live_migration": lambda _arguments: (
         None

@@ -14,15 +14,19 @@ from typing import Self
 
 from common import concurrency
 from common.conductor_api import ConductorAPI
+from common.connections import ConnectionBatch
 from common.errors import LimosaError, ServiceUnreachableError, describe
 from common.facts import InterfaceFacts
 from common.filtering import FilteringInForce
 from common.transfer import Filtering, InterfaceChange
 from compute_agent.firewall.driver import FirewallDriver
+from compute_agent.firewall.guest_connections import GuestConnections
 from compute_agent.firewall.kept import Kept, KeptFilterings
 from compute_agent.firewall.registry import make_driver
+from compute_agent.firewall.tracking import ConnectionTracking
 from compute_agent.hypervisor.driver import EventKind, Hypervisor, HypervisorEvent
 from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError, HypervisorError
+from compute_agent.preparing.arrivals import Arrivals
 from compute_agent.settings import Settings
 
 STOP_WAIT_S = 1.0
@@ -41,10 +45,12 @@ class HostFirewall:
         hypervisor: Hypervisor,
         conductor: ConductorAPI,
         *,
+        connections: GuestConnections,
         host: str,
         refresh_interval_s: float = 60.0,
     ) -> None:
         self.driver = driver
+        self.connections = connections
         self._kept = kept
         self._hypervisor = hypervisor
         self._conductor = conductor
@@ -62,13 +68,20 @@ class HostFirewall:
         self._task: concurrency.Task[None] | None = None
 
     @classmethod
-    def of(cls, settings: Settings, hypervisor: Hypervisor, conductor: ConductorAPI) -> Self:
+    def of(
+        cls, settings: Settings, hypervisor: Hypervisor, conductor: ConductorAPI, *, arrivals: Arrivals
+    ) -> Self:
         """That of this host; nothing is changed before `start`."""
+        kept = KeptFilterings(settings.state_path)
+        connections = GuestConnections(
+            kept, ConnectionTracking(), conductor, arrivals=arrivals, host=settings.host
+        )
         return cls(
             make_driver(settings.firewall),
-            KeptFilterings(settings.state_path),
+            kept,
             hypervisor,
             conductor,
+            connections=connections,
             host=settings.host,
             refresh_interval_s=settings.firewall.refresh_interval_s,
         )
@@ -94,11 +107,16 @@ class HostFirewall:
     def show(self, instance: str) -> FilteringInForce:
         return self.driver.in_force(instance)
 
+    def take_connections(self, batch: ConnectionBatch) -> None:
+        self.connections.take(batch)
+
     # ---- told by libvirt
 
     def on_event(self, event: HypervisorEvent) -> None:
-        """A guest that has started has new taps."""
-        if event.kind is EventKind.RELIST:
+        """A guest that has started has new taps; one that is paused may be about to move."""
+        if event.kind is EventKind.SUSPENDED:
+            self.connections.on_pause(event.uuid)
+        elif event.kind is EventKind.RELIST:
             self.refresh()
         elif event.kind in _NEW_INTERFACES and self._kept.get(event.uuid) is not None:
             self._to_look_at.add(event.uuid)

@@ -4,10 +4,13 @@ A guest that was given no group is never met by this: nothing is made, changed o
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from common.firewall_checks import FIREWALL_UNFIT
 from common.migration import DomainChanges
+from compute_agent.firewall.guest_connections import PART
 from compute_agent.firewall.host_firewall import HostFirewall
 from compute_agent.preparing.arrivals import Item
 from compute_agent.preparing.preparation import (
@@ -27,7 +30,7 @@ LOG = logging.getLogger(__name__)
 class FirewallPreparation(Preparation):
     """See `preparation.Preparation`."""
 
-    name: ClassVar[str] = "firewall"
+    name: ClassVar[str] = PART
 
     def __init__(self, firewall: HostFirewall, *, host: str) -> None:
         self._firewall = firewall
@@ -51,16 +54,29 @@ class FirewallPreparation(Preparation):
     def undo(self, undoing: Undoing) -> tuple[str, ...]:
         items = undoing.record.items(self.name)
         for item in items:
-            self._firewall.forget(item.name)
-            undoing.record.forget(item)
+            with self._firewall.connections.undone(instance=item.name, migration=undoing.migration):
+                self._firewall.forget(item.name)
+                undoing.record.forget(item)
         return ("its firewall rules were removed",) if items else ()
+
+    @contextmanager
+    def accompany(self, departure: Departure) -> Iterator[None]:
+        """Tell the dest of its connections: before the call, when the guest is paused, and after it."""
+        with self._firewall.connections.told(
+            instance=departure.instance,
+            migration=departure.migration,
+            declared=departure.declared.filtering,
+        ):
+            yield
 
     def complete(self, arrival: Arrival) -> tuple[str, ...]:
         """Meet it by the interfaces that it has now: a name that was kept, a bridge that is called otherwise here."""
         self._firewall.settle(arrival.instance)
+        self._firewall.connections.has_come(instance=arrival.instance, migration=arrival.migration)
         return ()
 
     def release(self, departure: Departure) -> Released:
+        self._firewall.connections.forget_departed(departure.instance, departure.declared.filtering)
         if not self._firewall.forget(departure.instance):
             return Released()
         return Released(sentences=("its firewall rules were released",))

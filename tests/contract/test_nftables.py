@@ -3,14 +3,18 @@
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from common.connections import Connection
 from common.facts import InterfaceFacts
 from common.transfer import Filtering, FilterRule, PortRules
+from compute_agent.firewall.driver import FirewallError
 from compute_agent.firewall.guests import filtered
 from compute_agent.firewall.nftables import NftablesDriver
 from compute_agent.firewall.settings import FirewallSettings
+from compute_agent.firewall.tracking import ConnectionTracking
 from tests.contract.packet_sites import (
     BYSTANDER,
     GUEST,
@@ -212,3 +216,38 @@ def test_what_somebody_else_has_removed_is_put_back(site):
     apply(site, port(UDP_IN))
 
     assert "table bridge limosa" in ruleset(site)
+
+
+# ---- connections that come from another host
+
+
+def test_a_connection_that_was_moved_here_goes_on_under_strict_rules(site):
+    listens = site.socket(site.guest, socket.SOCK_STREAM, ("", OPEN))
+    apply(site, port(TCP_IN))
+    sends = site.socket(site.peer, socket.SOCK_STREAM)
+    sends.connect((GUEST, OPEN))
+    takes, _ = listens.accept()
+    takes.settimeout(0.5)
+    tracking = ConnectionTracking()
+    moved = site.host.run(lambda: tracking.of([GUEST]))
+    assert [(each.destination, each.destination_port, each.state) for each in moved] == [
+        (GUEST, OPEN, "ESTABLISHED")
+    ]
+
+    site.host.run(lambda: tracking.remove(moved))
+    assert site.host.run(lambda: tracking.of([GUEST])) == ()
+    site.host.run(lambda: tracking.put([replace(moved[0], state="SYN_RECV")]))
+    site.host.run(lambda: tracking.put(moved))
+    apply(site, port(TCP_IN), requires_syn=True)
+
+    assert [each.state for each in site.host.run(lambda: tracking.of([GUEST]))] == ["ESTABLISHED"]
+    assert arrives(sends, takes)
+
+
+def test_what_is_not_tracked_can_be_removed_and_what_the_tool_refuses_is_told(site):
+    tracking = ConnectionTracking()
+    unknown = Connection(protocol="udp", source=PEER, destination=GUEST, source_port=1, destination_port=2)
+
+    site.host.run(lambda: tracking.remove([unknown]))
+    with pytest.raises(FirewallError):
+        site.host.run(lambda: tracking.put([replace(unknown, protocol="bogus")]))

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from common.checks import Finding
 from common.conductor_api import ConductorAPI
+from common.connections import ConnectionBatch
 from common.context import Context
 from common.dispatch import exposed
 from common.facts import DiskFacts, GuestFacts, Heartbeat, HostFacts, Report
@@ -95,6 +96,7 @@ class FakeAgent:
         self.conductor = conductor
         self.findings: tuple[Finding, ...] = ()  # of whoever examines it
         self.asked: list[str] = []  # as which side it was examined
+        self.connections_taken: list[ConnectionBatch] = []
         self.filterings_asked = 0  # how often it was told to ask for the rules of its guests
         self.networks = HostNetworks()  # what it was answered when it was last told to ask
         self.filtering: tuple[GuestFiltering, ...] = ()  # what it was answered last
@@ -167,6 +169,12 @@ class FakeAgent:
         with self._changed:
             self.filterings_asked += 1
             self.filtering = filtering
+            self._changed.notify_all()
+
+    @exposed
+    def take_connections(self, _context: Context, batch: ConnectionBatch) -> None:
+        with self._changed:
+            self.connections_taken.append(batch)
             self._changed.notify_all()
 
     @exposed

@@ -1,7 +1,8 @@
 """A driver of the firewall that keeps what it is told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from common.connections import Connection
 from common.facts import InterfaceFacts
 from common.filtering import FilteringInForce
 from common.transfer import Filtering, InterfaceChange
@@ -43,3 +44,38 @@ class FakeFirewallDriver:
         return tuple(
             InterfaceChange(mac=each.mac, tap=tap_on_dest(each)) for each in interfaces if each.mac in macs
         )
+
+
+class FakeTracking:
+    """See `compute_agent.firewall.tracking.Tracking`."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[object, ...], Connection] = {}
+        self.is_broken = False
+
+    def of(self, addresses: Collection[str]) -> tuple[Connection, ...]:
+        self._require_works()
+        return tuple(each for each in self.known.values() if {each.source, each.destination} & set(addresses))
+
+    def put(self, connections: Sequence[Connection]) -> None:
+        self._require_works()
+        self.known.update({_key(each): each for each in connections})
+
+    def remove(self, connections: Sequence[Connection]) -> None:
+        self._require_works()
+        for each in connections:
+            self.known.pop(_key(each), None)
+
+    def _require_works(self) -> None:
+        if self.is_broken:
+            raise FirewallError(driver="conntrack", reason="broken")
+
+
+def _key(connection: Connection) -> tuple[object, ...]:
+    return (
+        connection.protocol,
+        connection.source,
+        connection.source_port,
+        connection.destination,
+        connection.destination_port,
+    )

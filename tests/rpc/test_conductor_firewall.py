@@ -1,8 +1,11 @@
 """The firewall on the bus: what administrators declare, what agents are told and when, and what a host is asked for."""
 
+from dataclasses import replace
+
 import pytest
 
 from common.conductor_api import ConductorAPI
+from common.connections import Connection, ConnectionBatch
 from common.errors import (
     HostNotFoundError,
     HostSilentError,
@@ -12,7 +15,7 @@ from common.errors import (
 )
 from common.facts import InterfaceFacts
 from common.firewall_views import PortFilter, PortRequest, RuleRequest, SecurityGroupRequest
-from common.states import AuditResult, Direction, Verb
+from common.states import AuditResult, Direction, Phase, Verb
 from common.views import AuditFilter
 from conductor import firewall_lookup
 from tests.fakes import identities
@@ -20,6 +23,9 @@ from tests.fakes.agent import guest_facts
 from tests.fakes.cluster import GUEST, Cluster
 
 OTHER = "2f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
+CONNECTION = Connection(
+    protocol="udp", source="192.0.2.1", destination="198.51.100.7", source_port=5000, destination_port=53
+)
 MAC, OTHER_MAC = "52:54:00:00:00:01", "52:54:00:00:00:02"
 
 
@@ -206,3 +212,23 @@ def test_a_host_that_does_not_answer_is_named(cluster, monkeypatch):
         pytest.raises(HostSilentError, match=r"compute1 has not answered within 0\.2 s"),
     ):
         cluster.api.show_firewall("web1")
+
+
+# ---- connections that move with a guest
+
+
+def test_what_a_source_tells_goes_to_its_dest_while_the_migration_is_open(cluster):
+    cluster.source.silence(Verb.LIVE)
+    view = cluster.watch(cluster.migrate(), lambda view: view.phase is Phase.LIVE)
+    batch = ConnectionBatch(host="compute1", instance=GUEST, migration=view.id, connections=(CONNECTION,))
+
+    cluster.source.conductor.relay_connections(batch)
+    cluster.dest.wait_for(lambda agent: agent.connections_taken == [batch])
+
+    cluster.dest.conductor.relay_connections(batch)  # it may not speak for another host
+    cluster.dest.conductor.relay_connections(replace(batch, host="compute2"))  # and is no source of it
+    cluster.source.conductor.relay_connections(replace(batch, instance=OTHER))
+    cluster.source.conductor.relay_connections(batch)
+    cluster.dest.wait_for(lambda agent: len(agent.connections_taken) == 2)
+    assert cluster.source.connections_taken == []
+    assert "192.0.2.1" not in cluster.story(view.id)

@@ -12,13 +12,14 @@ from common.filtering import GuestFiltering
 from common.migration import DestinationFacts
 from common.transfer import Declarations, Filtering, PortRules, TransferPlan
 from compute_agent.firewall.driver import FirewallError
+from compute_agent.firewall.guest_connections import GuestConnections
 from compute_agent.firewall.host_firewall import HostFirewall
 from compute_agent.firewall.kept import KeptFilterings
 from compute_agent.hypervisor.driver import EventKind, HypervisorEvent
 from compute_agent.preparing import Arrival, Arrivals, Departure, Undoing
 from compute_agent.preparing.firewall import FirewallPreparation
 from tests.fakes.domain import guest_xml
-from tests.fakes.firewall import FakeFirewallDriver
+from tests.fakes.firewall import FakeFirewallDriver, FakeTracking
 from tests.fakes.host import WAIT_S
 from tests.fakes.hypervisor import FakeWorld
 
@@ -61,12 +62,17 @@ class FirewallSite:
         self.conductor = TellingConductor()
         self.hypervisor = FakeWorld("compute1").hosts["compute1"]
         self.arrivals = Arrivals(tmp_path)
+        self.tracking = FakeTracking()
         self._path = tmp_path
         self.restart()
 
     def restart(self) -> None:
+        kept = KeptFilterings(self._path)
+        connections = GuestConnections(
+            kept, self.tracking, self.conductor, arrivals=self.arrivals, host="compute1"
+        )
         self.firewall = HostFirewall(
-            self.driver, KeptFilterings(self._path), self.hypervisor, self.conductor, host="compute1"
+            self.driver, kept, self.hypervisor, self.conductor, connections=connections, host="compute1"
         )
         self.preparation = FirewallPreparation(self.firewall, host="compute1")
 
