@@ -49,8 +49,21 @@ CPU_MAXIMUM_DIFFERS = Check(
 SECRET_MISSING = Check(
     code="secret_missing",
     sentence="{instance} uses the libvirt secret {secret}, which {host} does not have.",
-    hint="Define it there with the same uuid and value: `virsh secret-define`, `virsh secret-set-value`.",
+    hint="Define it there with the same uuid and value (`virsh secret-define`, `virsh secret-set-value`), or put its value "
+    "into {path}/{secret}, root's alone. It is fetched from the source only where libvirtd is reached by tls or ssh.",
     meaning="A disk or a TPM of the guest is opened with a libvirt secret that the dest does not have.",
+)
+SECRET_PRIVATE = Check(
+    code="secret_private",
+    sentence="{instance} uses the libvirt secret {secret}, which is private on its host and which {host} does not have.",
+    hint="Define it on {host} with the same uuid and value, or put its value into {path}/{secret}, root's alone.",
+    meaning="A secret of the guest cannot be brought along, since libvirt tells its value to nobody.",
+)
+SECRET_UNSAFE = Check(
+    code="secret_unsafe",
+    sentence="{instance} uses the libvirt secret {secret}, whose file on {host} is not root's alone: {reason}.",
+    hint="`chown root:root` and `chmod 0600` it, and let nobody else write to its directory.",
+    meaning="A file with the value of a secret could be read or replaced by somebody else than root.",
 )
 NETWORK_MISSING = Check(
     code="network_missing",

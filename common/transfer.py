@@ -71,6 +71,7 @@ class TransferPlan:
     media: tuple[MediumTransfer, ...] = ()
     volumes: tuple[VolumeConnection, ...] = ()
     interfaces: tuple[InterfaceFacts, ...] = ()
+    secrets: tuple[str, ...] = ()  # uuid or usage of the libvirt secrets that its XML names
 
     @property
     def copied(self) -> tuple[DiskTransfer, ...]:

@@ -37,6 +37,7 @@ from compute_agent.preparing.interfaces import HostNetworks, Interfaces
 from compute_agent.preparing.media import Media
 from compute_agent.preparing.networks import Networks
 from compute_agent.preparing.room import RoomPreparation
+from compute_agent.preparing.secrets import SecretPreparation
 from compute_agent.preparing.volumes import VolumePreparation
 from compute_agent.probes import Probes
 from compute_agent.settings import Settings
@@ -143,6 +144,7 @@ class Core:
             RoomPreparation(self._makers, arrivals=self.arrivals, settings=settings),
             Media(self.copying, hypervisor, settings),
             VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),
+            SecretPreparation(hypervisor, arrivals=self.arrivals, settings=settings),
             Interfaces(hypervisor, host_networks, self.hub),
             Networks(self.networks, settings.networks),
             FirewallPreparation(self.firewall, host=settings.host),

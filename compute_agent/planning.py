@@ -26,6 +26,7 @@ def plan_of(
         disks=tuple(_with_checksums(disk, checksums, is_stopped) for disk in ways.disks),
         volumes=joined(look.guest.volumes, look.declared.volumes),
         interfaces=look.guest.interfaces,
+        secrets=look.guest.secrets,
     )
 
 

@@ -112,6 +112,11 @@ class VolumeServers:
     def admit(self, target: IscsiTarget, initiator: str) -> None:
         self.administer("bind", "target", "--tid", str(target.tid), "--initiator-name", initiator)
 
+    def protect(self, target: IscsiTarget, *, user: str, password: str) -> None:
+        """Ask whoever comes for a name and a password (CHAP)."""
+        self.administer("new", "account", "--user", user, "--password", password)
+        self.administer("bind", "account", "--tid", str(target.tid), "--user", user)
+
     def shown(self) -> str:
         """All targets, as tgtadm shows them."""
         return self.administer("show", "target")

@@ -27,6 +27,7 @@ from compute_agent.checks.obstacles import check_obstacles
 from compute_agent.checks.reach import check_peer, check_ports, check_source_name
 from compute_agent.checks.resources import check_resources
 from compute_agent.checks.running import Check, Found, run
+from compute_agent.checks.secrets import check_secrets
 from compute_agent.checks.users import check_users
 from compute_agent.checks.volumes import check_volumes
 
@@ -46,6 +47,7 @@ DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_hook,
     check_machine,
     check_cpu,
+    check_secrets,
     check_resources,
     check_interfaces,
     check_managed_networks,

@@ -1,23 +1,17 @@
-"""On the dest: whether its libvirt has what the guest's XML names: secrets, networks, nwfilters.
-
-Whether a secret has the right value cannot be told without reading it, and nobody here reads one.
-"""
+"""On the dest: whether its libvirt has what the guest's XML names, networks and nwfilters. `secrets` is beside it."""
 
 from collections.abc import Iterator
 
 from common.checks import Finding
-from common.guest_checks import NETWORK_INACTIVE, NETWORK_MISSING, NWFILTER_MISSING, SECRET_MISSING
+from common.guest_checks import NETWORK_INACTIVE, NETWORK_MISSING, NWFILTER_MISSING
 from compute_agent.checks.look import DestLook
 
 
 def check_resources(look: DestLook) -> Iterator[Finding]:
     guest, host = look.guest, look.settings.host
-    if not (guest.secrets or guest.networks or guest.nwfilters):
+    if not (guest.networks or guest.nwfilters):
         return
     there = look.hypervisor.resources()
-    for secret in guest.secrets:
-        if secret not in there.secrets:
-            yield SECRET_MISSING.finding(host, instance=guest.name, secret=secret)
     for network in map(look.settings.networks.network_here, guest.networks):
         if network in there.networks_inactive:
             yield NETWORK_INACTIVE.finding(host, instance=guest.name, network=network)

@@ -16,6 +16,7 @@ from compute_agent.hypervisor.bridges import Bridges
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 from compute_agent.hypervisor.pools import StoragePools
 from compute_agent.hypervisor.reading import RemoteFiles
+from compute_agent.hypervisor.secrets import Secrets
 
 
 class DomainState(StrEnum):
@@ -194,7 +195,7 @@ class MigrationCall(Protocol):
         """Close the connection without calling; nothing happens after `issue`."""
 
 
-class Hypervisor(RemoteFiles, Bridges, StoragePools, Protocol):
+class Hypervisor(RemoteFiles, Bridges, StoragePools, Secrets, Protocol):
     """One host's hypervisor."""
 
     def start(self) -> None:

@@ -34,6 +34,7 @@ from compute_agent.hypervisor.libvirt_errors import (
     HypervisorUnreachableError,
     JobAbsentError,
 )
+from compute_agent.hypervisor.libvirt_secrets import LibvirtSecrets
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 from compute_agent.hypervisor.migration_call import LibvirtMigrationCall
 from compute_agent.hypervisor.pools import LibvirtStoragePools
@@ -51,7 +52,7 @@ OBSERVE_PAUSE_S = 0.1
 T = TypeVar("T")
 
 
-class LibvirtHypervisor(LibvirtRemoteFiles, LibvirtBridges, LibvirtStoragePools):
+class LibvirtHypervisor(LibvirtRemoteFiles, LibvirtBridges, LibvirtStoragePools, LibvirtSecrets):
     """See `driver.Hypervisor`."""
 
     def __init__(self, uri: str, *, timeout_s: float, files: HostFiles) -> None:

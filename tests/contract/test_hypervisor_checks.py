@@ -18,6 +18,7 @@ from compute_agent.checks.movable import check_movable
 from compute_agent.checks.names import check_names
 from compute_agent.checks.obstacles import check_obstacles
 from compute_agent.checks.resources import check_resources
+from compute_agent.checks.secrets import check_secrets
 from compute_agent.hypervisor.classify import classify_source
 from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
 from compute_agent.observation import SourceLook as Observed
@@ -38,7 +39,7 @@ NEEDY = f"""
       <source protocol='rbd' name='pool/image'><host name='192.0.2.1'/></source><target dev='vdb' bus='virtio'/>
     </disk>"""
 
-AT_DEST = (check_names, check_memory, check_machine, check_cpu, check_resources)
+AT_DEST = (check_names, check_memory, check_machine, check_cpu, check_secrets, check_resources)
 AT_SOURCE = (check_movable, check_jobs, check_obstacles)
 
 

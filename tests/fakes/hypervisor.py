@@ -41,6 +41,7 @@ from tests.fakes.domain import HOST_FACTS, FakeDomain
 from tests.fakes.network import FakeNetwork
 from tests.fakes.pools import FakePools
 from tests.fakes.remote_files import FakeRemoteFiles
+from tests.fakes.secrets import FakeSecrets
 from tests.fakes.suitability import FakeSuitability
 from tests.fakes.transfer import STATISTICS, End, Transfer, operation_error
 
@@ -87,13 +88,14 @@ class FakeMigrationCall:
         self.is_over = True
 
 
-class FakeHypervisor(FakeSuitability, FakeRemoteFiles, FakePools):
+class FakeHypervisor(FakeSuitability, FakeRemoteFiles, FakePools, FakeSecrets):
     """One host. `calls` are the migrations that were issued here; `has_permit` stands for the host's hook."""
 
     def __init__(self, world: FakeWorld, name: str) -> None:
         FakeSuitability.__init__(self, self.require_up)
         FakeRemoteFiles.__init__(self, world.by_uri)
         FakePools.__init__(self, self.require_up)
+        FakeSecrets.__init__(self, world.by_uri)
         self.world = world
         self.name = name
         self.domains: dict[str, FakeDomain] = {}

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from lab import Lab
+from lab.volumes import VolumeServers
 
 FAKES = "tests.fakes"
 
@@ -43,6 +44,12 @@ def lab() -> Iterator[Lab]:
         yield lab
     finally:
         Lab.down()
+
+
+@pytest.fixture(scope="session")
+def volume_servers(lab: Lab) -> VolumeServers:
+    """Begun when the first volume is asked for, ended with the lab."""
+    return VolumeServers(lab)
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ exit 1
 
 
 @pytest.fixture(scope="module")
-def servers(lab: Lab) -> Iterator[VolumeServers]:
+def servers(lab: Lab, volume_servers: VolumeServers) -> Iterator[VolumeServers]:
     """With agents that administer tgtd; afterwards they ask nobody again."""
-    servers = VolumeServers(lab)
+    servers = volume_servers
     for host in lab.compute_hosts:
         configure(
             lab,

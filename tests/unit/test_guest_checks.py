@@ -181,19 +181,18 @@ def test_maximum_is_the_hosts_cpu_with_kvm_and_qemus_without(dest: FakeHyperviso
 
 
 def test_everything_that_is_named_and_there_passes(dest: FakeHypervisor, guest: GuestFacts) -> None:
-    needy = replace(guest, secrets=("the cluster",), networks=("blue",), nwfilters=("clean",))
+    needy = replace(guest, networks=("blue",), nwfilters=("clean",))
     dest.networks["blue"] = True
     dest.nwfilters.append("clean")
-    dest.secrets["aaaaaaaa-0000-4000-8000-000000000001"] = "the cluster"
     assert list(check_resources(look(dest, needy))) == []
 
 
 def test_everything_that_is_missing_is_told(dest: FakeHypervisor, guest: GuestFacts) -> None:
     dest.networks["grey"] = False
-    needy = replace(guest, secrets=("gone",), networks=("blue", "grey"), nwfilters=("clean",))
+    needy = replace(guest, networks=("blue", "grey"), nwfilters=("clean",))
     findings = list(check_resources(look(dest, needy)))
-    assert codes(findings) == ["secret_missing", "network_missing", "network_inactive", "nwfilter_missing"]
-    assert findings[1].evidence["known"] == "grey"
+    assert codes(findings) == ["network_missing", "network_inactive", "nwfilter_missing"]
+    assert findings[0].evidence["known"] == "grey"
 
 
 def test_a_guest_that_names_nothing_costs_no_question(dest: FakeHypervisor, guest: GuestFacts) -> None:
