@@ -1,6 +1,6 @@
 """Findings about how each disk of a guest gets to the dest: shared, or copied, and never by trust."""
 
-from common.checks import Check
+from common.checks import Check, Severity
 
 BLOCK_ON_SHARED = Check(
     code="block_on_shared",
@@ -37,4 +37,11 @@ BASE_IMAGE_DIFFERS = Check(
     sentence="{host} has another image at {path} than the one that disk {disk} stands on.",
     hint="Compare the two with sha256sum; move the one on {host} away, and it is copied from the source.",
     meaning="An overlay means nothing without just the image that it was made on: the two are compared by SHA-256.",
+)
+PENDING_DISK = Check(
+    code="pending_disk",
+    sentence="{instance} will have disk {disk} ({path}) after its next start only: it is not brought along from {host}.",
+    hint="Bring it to the dest by hand if that does not share it, or start the guest anew before it is moved.",
+    severity=Severity.WARNS,
+    meaning="The definition of the guest names another disk than the guest runs with. The definition moves, the file stays.",
 )

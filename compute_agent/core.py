@@ -140,7 +140,7 @@ class Core:
             host=settings.host, names=settings.networks, links=self.links, frames=self.frames
         )
         return (
-            Disks(self._makers, copying=self.copying, settings=settings),
+            Disks(self._makers, copying=self.copying, guests=hypervisor.list_guests, settings=settings),
             RoomPreparation(self._makers, arrivals=self.arrivals, settings=settings),
             Media(self.copying, hypervisor, settings),
             VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),

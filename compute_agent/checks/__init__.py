@@ -24,6 +24,7 @@ from compute_agent.checks.memory import check_memory
 from compute_agent.checks.movable import check_movable
 from compute_agent.checks.names import check_names
 from compute_agent.checks.obstacles import check_obstacles
+from compute_agent.checks.pending_disks import check_pending_disks
 from compute_agent.checks.reach import check_peer, check_ports, check_source_name
 from compute_agent.checks.resources import check_resources
 from compute_agent.checks.running import Check, Found, run
@@ -59,6 +60,7 @@ SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_movable,
     check_jobs,
     check_obstacles,
+    check_pending_disks,
     check_devices,
     check_media_at_source,
     check_peer,

@@ -7,10 +7,11 @@
 
 A disk exists twice from `prepare` until `release`, and the source's is the only one that counts until the hand-over is
 committed. So: nothing is made over anything; what QEMU has written is on stable storage before the source is told to let
-go (`complete`); and the source removes only what it described for the plan, by its identity, and while no QEMU holds it.
+go (`complete`); and the source removes only what it described for the plan, by its identity, that no other guest of the
+host names or stands on, and while no QEMU holds it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Final
@@ -18,6 +19,7 @@ from typing import ClassVar, Final
 from common import concurrency
 from common.checks import Finding
 from common.errors import LimosaError
+from common.facts import GuestFacts
 from common.storage_checks import BASE_IMAGE_DIFFERS, DISK_IN_THE_WAY
 from common.transfer import DiskImage, DiskTransfer
 from compute_agent.copying import Copying, Original
@@ -41,6 +43,7 @@ from compute_agent.storage.making import (
     MadeImage,
     WantedImage,
 )
+from compute_agent.storage.users import users_of
 from compute_agent.subprocesses import User
 
 DIRECTORY: Final = "directory"  # a kind of item, beside those of the makers
@@ -54,9 +57,18 @@ class Disks(Preparation):
 
     name: ClassVar[str] = "disks"
 
-    def __init__(self, makers: Mapping[str, ImageMaker], *, copying: Copying, settings: Settings) -> None:
+    def __init__(
+        self,
+        makers: Mapping[str, ImageMaker],
+        *,
+        copying: Copying,
+        guests: Callable[[], Iterable[GuestFacts]],
+        settings: Settings,
+    ) -> None:
+        """`guests`: all of this host."""
         self._makers = makers
         self._copying = copying
+        self._guests = guests
         self._settings = settings
 
     # ---- on the dest, before
@@ -153,10 +165,15 @@ class Disks(Preparation):
 
     def release(self, departure: Departure) -> Released:
         """Images below a disk stay: other guests may stand on them."""
-        return Released(sentences=tuple(self._let_go(disk) for disk in departure.plan.copied))
+        copied = departure.plan.copied
+        guests = tuple(self._guests()) if copied else ()
+        return Released(sentences=tuple(self._let_go(disk, guests) for disk in copied))
 
-    def _let_go(self, disk: DiskTransfer) -> str:
+    def _let_go(self, disk: DiskTransfer, guests: Iterable[GuestFacts]) -> str:
         name, image = _name(disk), disk.images[0]
+        users = users_of(image.path, guests)
+        if users:
+            return f"disk {disk.target} ({name}) stays, as {' and '.join(users)} of this host stands on it"
         maker = self._makers[image.type]
         if maker.remove(MadeImage(name=name, identity=image.identity)):
             return f"disk {disk.target} ({name}) was removed"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from common.facts import DiskFacts
+from common.facts import DiskFacts, GuestFacts
 from common.migration import DestinationFacts
-from common.states import DiskWay
+from common.states import DiskWay, PowerState
 from common.storage_checks import BASE_IMAGE_DIFFERS, DISK_IN_THE_WAY
 from common.transfer import Declarations, DiskImage, DiskTransfer, TransferPlan
 from compute_agent.copying import Original
@@ -79,13 +79,24 @@ def copying(source: Path, dest: Path) -> FakeCopying:
 
 
 @pytest.fixture
-def disks(copying: FakeCopying, tmp_path: Path) -> Disks:
+def others() -> list[GuestFacts]:
+    """The other guests of the host."""
+    return []
+
+
+@pytest.fixture
+def disks(copying: FakeCopying, others: list[GuestFacts], tmp_path: Path) -> Disks:
     settings = Settings(
         host="compute2",
         state_path=tmp_path / "state",
         live_migration=LiveMigrationSettings(flags=()),
     )
-    return Disks(makers(FakePools(lambda: None)), copying=copying, settings=settings)  # type: ignore[arg-type]
+    return Disks(
+        makers(FakePools(lambda: None)),
+        copying=copying,  # type: ignore[arg-type]
+        guests=lambda: others,
+        settings=settings,
+    )
 
 
 def described(path: Path, format: str = "raw") -> DiskImage:
@@ -287,6 +298,45 @@ def test_what_took_the_place_of_the_sources_disk_is_left_alone(disks: Disks, sou
 
     assert "was left alone" in sentence
     assert names(source) == ["moved-by-hand.img", "web1.img"]
+
+
+def guest(name: str, *disks: DiskFacts) -> GuestFacts:
+    return GuestFacts(
+        uuid=name,
+        name=name,
+        power_state=PowerState.SHUTOFF,
+        vcpus=1,
+        memory_mib=64,
+        is_persistent=True,
+        has_autostart=False,
+        disks=disks,
+    )
+
+
+def test_a_disk_that_another_guest_of_the_host_stands_on_stays(
+    disks: Disks, others: list[GuestFacts], source: Path
+) -> None:
+    image, clone = raw(source), source / "clone.qcow2"
+    middle = source / "middle.qcow2"
+    for path, backing, format in ((middle, "web1.img", "raw"), (clone, "middle.qcow2", "qcow2")):
+        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", backing, "-F", format, str(path)]
+        subprocess.run(create, check=True)
+    off = guest("off", DiskFacts(target="vda", type="file", source=str(clone), format="qcow2"))
+    running = guest(
+        "running",
+        DiskFacts(target="vda", type="file", source="/d/other", layers=(("file", image.path),)),
+    )
+    strange = guest("strange", DiskFacts(target="vda", type="network", source="nbd:x"))
+
+    for user in (off, running):
+        others[:] = [strange, user]
+        [sentence] = disks.release(departure(transfer(image))).sentences
+        assert sentence == f"disk vda ({image.path}) stays, as {user.name} of this host stands on it"
+    assert Path(image.path).exists()
+
+    others[:] = [strange]
+    disks.release(departure(transfer(image)))
+    assert not Path(image.path).exists()
 
 
 def test_a_disk_that_some_qemu_holds_stays_and_the_source_is_asked_again(

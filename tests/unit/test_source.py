@@ -23,7 +23,7 @@ from common.migration import (
     ObserveArguments,
 )
 from common.states import Result, SourceSeen, StorageMode, Verb
-from common.storage_checks import DISK_IN_THE_WAY
+from common.storage_checks import DISK_IN_THE_WAY, PENDING_DISK
 from common.transfer import Declarations
 from compute_agent.checks import movable
 from compute_agent.hypervisor import domain_xml
@@ -182,6 +182,18 @@ def test_a_disk_that_came_after_the_dest_was_asked_refuses(hosts):
     [finding] = check(hosts).findings
 
     assert finding.evidence["path"] == "/srv/late.raw"
+
+
+def test_a_disk_of_the_next_start_is_told(hosts):
+    pending = "<disk type='file'><source file='/srv/next.raw'/><target dev='vdb'/></disk>"
+    domain(hosts).inactive_xml = domain(hosts).live_xml.replace("<memballoon", pending + "<memballoon")
+
+    outcome = check(hosts)
+
+    assert outcome.result is Result.OK
+    assert [(finding.code, finding.evidence["path"]) for finding in outcome.findings] == [
+        (PENDING_DISK.code, "/srv/next.raw")
+    ]
 
 
 def test_what_would_have_to_be_copied_does_not_go_through_the_tunnel(tmp_path):
