@@ -15,6 +15,7 @@ packages="
     libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients
     qemu-system-x86 qemu-utils rabbitmq-server bindfs fuse3 iproute2 iptables nftables util-linux
     nbdkit tgt libiscsi-bin qemu-block-extra lvm2 openvswitch-switch conntrack genisoimage
+    ovmf swtpm swtpm-tools
     syslinux mtools dosfstools busybox-static cpio gzip
     gcc libc6-dev pkg-config libvirt-dev python3 python3-dev python3-venv ca-certificates systemd
 "

@@ -8,6 +8,8 @@
  *   read DEVICE         -> TEXT
  *   pattern DEVICE KIB_S -> ok                           (write it KIB_S a second, the same into both halves; 0 stops)
  *   compare DEVICE      -> equal PAIRS                   (so many blocks of each half hold the pattern, the same ones)
+ *   show PATH           -> TEXT                          (what a small file has; what cannot be printed is a dot)
+ *   variable TEXT       -> ok                            (keep it in a variable of the firmware: LIMOSA_VARIABLE)
  *   poweroff            -> ok                            (and off it goes)
  * Anything that fails is answered with "error: ...".
  *
@@ -30,6 +32,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define LIMOSA_VARIABLE "/sys/firmware/efi/efivars/Limosa-5a8d6e0c-2c5e-4c0f-9d3b-6c696d6f7361"
 
 enum {
     FIRST_PORT = 7000,
@@ -227,10 +231,40 @@ static const char *marker(const char *device, char *text, int writing)
     return writing ? "ok" : text;
 }
 
+static const char *show(const char *path, char *text)
+{
+    int file = open(path, O_RDONLY);
+    if (file < 0)
+        return "error: no such file";
+    ssize_t size = read(file, text, MAX_DATAGRAM - 1);
+    close(file);
+    if (size < 0)
+        return "error: input/output";
+    for (ssize_t at = 0; at < size; at++)
+        if (text[at] < ' ' || text[at] > '~')
+            text[at] = '.';
+    text[size] = 0;
+    return text;
+}
+
+/* In one write, as efivarfs wants it: the attributes (non-volatile, boot service, runtime), and then what is kept. */
+static const char *set_variable(const char *text)
+{
+    char data[MAX_DATAGRAM] = {7, 0, 0, 0};
+    size_t size = 4 + strlen(text);
+    memcpy(data + 4, text, size - 4);
+    int file = open(LIMOSA_VARIABLE, O_WRONLY | O_CREAT, 0644);
+    if (file < 0)
+        return "error: no firmware with variables";
+    ssize_t done = write(file, data, size);
+    close(file);
+    return done == (ssize_t)size ? "ok" : "error: input/output";
+}
+
 static void answer(char *request, char *reply, const char *boot_id)
 {
     static unsigned long counter;
-    char device[16], text[MAX_DATAGRAM] = "";
+    char device[16], path[128], text[MAX_DATAGRAM] = "";
     long rate, size;
     const char *result = "error: unknown request";
     if (!strncmp(request, "probe", 5)) {
@@ -247,6 +281,10 @@ static void answer(char *request, char *reply, const char *boot_id)
         result = set_writer(device, rate);
     else if (sscanf(request, "compare %15s", device) == 1)
         result = compare_halves(device, text);
+    else if (sscanf(request, "show %127s", path) == 1)
+        result = show(path, text);
+    else if (sscanf(request, "variable %400[^\n]", text) == 1)
+        result = set_variable(text);
     else if (!strcmp(request, "poweroff"))
         result = "ok";
     snprintf(reply, MAX_DATAGRAM, "%s", result);

@@ -42,6 +42,8 @@ _MODULES = (
     "drivers/cdrom/cdrom.ko",
     "drivers/scsi/sr_mod.ko",
 )
+# Loaded where there is firmware with variables.
+_EFI_MODULES = ("fs/efivarfs/efivarfs.ko",)
 
 _SYSLINUX_CONF = f"""\
 DEFAULT limosa
@@ -119,7 +121,7 @@ def _build_initramfs(directory: Path, *, kernel: Path) -> Path:
         str(_GUEST / "guestd.c"),
     )
     tree = next((kernel / "lib/modules").iterdir()) / "kernel"
-    for module in _MODULES:
+    for module in (*_MODULES, *_EFI_MODULES):
         shutil.copy(tree / module, root / "modules")
     (root / "modules/order").write_text("".join(f"{Path(module).name}\n" for module in _MODULES))
     initrd = directory / "initrd.gz"

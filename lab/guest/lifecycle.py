@@ -16,7 +16,7 @@ from lab.paths import LabPaths
 BOOT_TIMEOUT_S = 90.0
 DEFAULT_MEMORY_MIB = 96
 # What libvirt would keep a definition for.
-_UNDEFINE_ALL = ("--managed-save", "--snapshots-metadata", "--checkpoints-metadata")
+_UNDEFINE_ALL = ("--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram", "--tpm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
