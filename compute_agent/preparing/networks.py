@@ -10,6 +10,7 @@ class Networks(Preparation):
     """See `compute_agent.managed_networks.keeper` for who counts as needing one."""
 
     name = PART
+    is_released_last = True  # that the guest is reached on the dest is seen through its bridge
 
     def __init__(self, keeper: NetworkKeeper, names: NetworkSettings) -> None:
         self._keeper = keeper

@@ -89,6 +89,7 @@ class Preparation:
     """
 
     name: ClassVar[str]  # of its items in the record, and in sentences
+    is_released_last: ClassVar[bool] = False  # others look through it at the guest that has left
 
     def prepare(self, arrival: Arrival) -> Prepared:  # noqa: ARG002
         """On the dest: make it, or find it made. An error or a refusing finding is followed by `undo`."""

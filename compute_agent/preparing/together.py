@@ -17,6 +17,7 @@ from compute_agent.preparing.preparation import (
     HoldSourceError,
     Preparation,
     Prepared,
+    Released,
     Undoing,
 )
 
@@ -66,7 +67,14 @@ class Preparations:
         return replace(told, handover=next((each for each in seen if each is not None), None))
 
     def release(self, departure: Departure) -> Told:
-        released, failures = self._all(lambda preparation: preparation.release(departure))
+        released: tuple[Released, ...] = ()
+        failures: tuple[_Failure, ...] = ()
+        for is_last in (False, True):
+            told, failed = self._all(
+                lambda preparation: preparation.release(departure),
+                among=[each for each in self._preparations if each.is_released_last is is_last],
+            )
+            released, failures = released + told, failures + failed
         return Told(
             sentences=tuple(one for each in released for one in each.sentences),
             failures=_sentences(failures),
@@ -92,9 +100,12 @@ class Preparations:
             holds_source=any(failure.holds_source for failure in failures),
         )
 
-    def _all(self, do: Callable[[Preparation], T]) -> tuple[tuple[T, ...], tuple[_Failure, ...]]:
+    def _all(
+        self, do: Callable[[Preparation], T], *, among: Sequence[Preparation] | None = None
+    ) -> tuple[tuple[T, ...], tuple[_Failure, ...]]:
         """What they returned, and what those said that raised. Returns when all have ended."""
-        tasks = [(each.name, concurrency.spawn(do, each)) for each in self._preparations]
+        concerned = self._preparations if among is None else among
+        tasks = [(each.name, concurrency.spawn(do, each)) for each in concerned]
         returned: list[T] = []
         failures: list[_Failure] = []
         for name, task in tasks:

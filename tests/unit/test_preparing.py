@@ -18,6 +18,7 @@ from compute_agent.preparing import (
     Preparation,
     Preparations,
     Prepared,
+    Released,
     Undoing,
 )
 from compute_agent.preparing.arrivals import Item
@@ -123,6 +124,32 @@ def test_one_that_cannot_accompany_leaves_the_call_alone() -> None:
     with Preparations((Bad(),)).accompany(departure):
         calls.append("migrateToURI3")
     assert calls == ["migrateToURI3"]
+
+
+def test_what_others_look_through_is_released_last() -> None:
+    order: list[str] = []
+
+    class Through(Part):
+        def release(self, departure: Departure) -> Released:
+            order.append(self.name)
+            return Released(sentences=(self.name,))
+
+    class Last(Through):
+        is_released_last = True
+
+    departure = Departure(
+        instance=INSTANCE,
+        name="web1",
+        migration=MIGRATION,
+        plan=TransferPlan(),
+        declared=Declarations(),
+        dest=DestinationFacts(connect_address="compute2"),
+    )
+
+    told = Preparations((Last("networks"), Through("interfaces"))).release(departure)
+
+    assert order == ["interfaces", "networks"]
+    assert told.sentences == ("interfaces", "networks")
 
 
 def test_an_item_that_is_written_again_replaces_the_first(arrivals: Arrivals) -> None:
