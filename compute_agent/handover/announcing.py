@@ -5,7 +5,7 @@ ports, and does not correct what this very bridge believes of the MAC: that is s
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from common import concurrency
 from compute_agent.errors import LinkError
@@ -14,6 +14,9 @@ from compute_agent.handover.ports import Port
 from compute_agent.links import Links
 
 REPEATS_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # pauses: a frame may be lost, and a switch may be slow to open a port
+FIRST_TRIES = (
+    3  # while this host's bridge is not seen to send to the tap: a frame may still come from elsewhere
+)
 
 
 class Announcer:
@@ -30,7 +33,7 @@ class Announcer:
 
     def announce(self, instance: str, ports: Sequence[Port]) -> tuple[str, ...]:
         """Announce it and go on doing so; returns in sentences which bridge does not send to the guest's tap."""
-        problems = tuple(problem for port in ports for problem in self._announce(port))
+        problems = tuple(filter(None, (self._announce_surely(port) for port in ports)))
         mark = object()
         with self._lock:
             self._current[instance] = mark
@@ -42,16 +45,26 @@ class Announcer:
         with self._lock:
             self._current.pop(instance, None)
 
-    def _announce(self, port: Port) -> Iterator[str]:
+    def _announce_surely(self, port: Port) -> str:
+        """Why not, in a sentence; empty: this host's bridge sends to the guest."""
+        problem = ""
+        for pause_s in (0.0, *REPEATS_S)[:FIRST_TRIES]:
+            self._sleep(pause_s)
+            problem = self._announce(port)
+            if not problem:
+                break
+        return problem
+
+    def _announce(self, port: Port) -> str:
         try:
             self._tell(port)
             known = self._links.forwarding(port.mac, bridge=port.bridge)
         except LinkError as error:
-            yield f"{port.mac} could not be announced on {port.bridge}: {error}"
-            return
-        if known is None or known.port != port.tap:
-            place = "nobody knows where" if known is None else known.port
-            yield f"{port.bridge} sends what is for {port.mac} to {place}, and not to {port.tap}"
+            return f"{port.mac} could not be announced on {port.bridge}: {error}"
+        if known is not None and known.port == port.tap:
+            return ""
+        place = "nowhere in particular" if known is None else known.port
+        return f"{port.bridge} sends what is for {port.mac} to {place}, and not to {port.tap}"
 
     def _repeat(self, instance: str, ports: Sequence[Port], mark: object) -> None:
         try:

@@ -99,7 +99,8 @@ def test_a_guest_takes_its_network_along_there_and_back(
         for source, dest in (("compute1", "compute2"), ("compute2", "compute1")):
             assert not vxlan.links & links(lab, dest).keys()
             shown = observer.migrate(lab, name, dest)
-            assert (shown["status"], shown["network_verified"]) == ("completed", True)
+            story = lab.limosa("migration", "log", shown["id"]).stdout
+            assert (shown["status"], shown["network_verified"]) == ("completed", True), story
             assert ours(lab, dest) == vxlan.links
             assert not vxlan.links & links(lab, source).keys(), "its last guest has left"
 
