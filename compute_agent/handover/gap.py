@@ -23,7 +23,7 @@ HEAR_PAUSE_S = 1.0
 ASK_S = 0.02
 CALL_MAX_S = 7 * 86_400.0  # no call lasts so long: `measuring` ends the wait
 ASK_MAX_S = 10.0  # after the pause: then it is not a gap any more
-KEPT_MAX = 64  # departures whose end nobody has come for: those that failed
+KEPT_MAX = 64  # departures
 
 MS_PER_S = 1000
 
@@ -107,10 +107,10 @@ class Gaps:
         finally:
             watch.end()
 
-    def take(self, migration: str) -> Measured:
-        """What was found out; it is forgotten here."""
+    def measured(self, migration: str) -> Measured:
+        """What was found out so far. It is kept for whoever asks again, until others need its place."""
         with self._lock:
-            watch = self._watches.pop(migration, None)
+            watch = self._watches.get(migration)
         return Measured() if watch is None else watch.measured
 
     # ---- beside the call

@@ -1,7 +1,8 @@
 """When a managed network stands on this host, and the only ones who make and remove it.
 
 It stands while an administrator has attached it, while a domain that is defined or active here names its bridge, while a
-guest is on its way here, and while anything but its own device is in its bridge.
+guest is on its way here, while one that leaves is looked at through it, and while anything but its own device is in its
+bridge.
 
 Whoever looks whether that is so, and then removes it, holds one lock. So does whoever brings a guest: he writes that the
 guest comes, and makes what it needs, in one hold. A guest that comes is seen, or finds nothing there and makes it anew.
@@ -9,7 +10,9 @@ guest comes, and makes what it needs, in one hold. A guest that comes is seen, o
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from common.errors import LimosaError
@@ -24,6 +27,9 @@ from compute_agent.preparing.arrivals import ArrivalRecord, Arrivals, Item
 
 PART = "networks"  # of the items in an arrival's record
 _KIND = "network"
+
+LEAVING_S = 30.0  # after the call: then the conductor is away, and nobody comes to look
+_LEAVING_MAX_S = 7 * 86_400.0  # no call lasts so long
 
 LOG = logging.getLogger(__name__)
 
@@ -50,13 +56,16 @@ class NetworkKeeper:
         hypervisor: Bridges,
         arrivals: Arrivals,
         vtep_address: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._standing = standing
         self._known = known
         self._hypervisor = hypervisor
         self._arrivals = arrivals
         self._vtep_address = vtep_address
+        self._clock = clock
         self._lock = threading.Lock()
+        self._leaving: dict[str, tuple[frozenset[str], float]] = {}  # by migration: networks, and until when
         self._problems: dict[str, str] = {}
         self._names: frozenset[str] = frozenset()
         self.on_change: Callable[[], None] = lambda: None  # what `with_networks` says is another now
@@ -79,8 +88,22 @@ class NetworkKeeper:
                 record.forget(item)
             return self._settle_only(frozenset(item.name for item in items))
 
-    def leave(self, networks: tuple[ManagedNetwork, ...]) -> tuple[str, ...]:
+    @contextmanager
+    def leaving(self, migration: str, networks: tuple[ManagedNetwork, ...]) -> Iterator[None]:
+        """Around the call: they stay until `leave`, or LEAVING_S after it, for the guest to be looked at through them."""
+        if not networks:
+            yield
+            return
+        names = frozenset(network.name for network in networks)
+        self._leaving[migration] = (names, self._clock() + _LEAVING_MAX_S)
+        try:
+            yield
+        finally:
+            self._leaving[migration] = (names, self._clock() + LEAVING_S)
+
+    def leave(self, migration: str, networks: tuple[ManagedNetwork, ...]) -> tuple[str, ...]:
         """A guest of these has left: those that nobody needs any more are removed."""
+        self._leaving.pop(migration, None)
         if not networks:
             return ()
         with self._lock:
@@ -136,7 +159,15 @@ class NetworkKeeper:
     def _need(self, known: HostNetworks) -> _Need:
         """Guests that come are looked for first: one that arrives in between is in libvirt by then."""
         coming = frozenset(item.name for record in self._arrivals.all() for item in record.items(PART))
-        return _Need(names=coming | frozenset(known.attached), users=self._hypervisor.bridge_users())
+        names = coming | self._looked_through() | frozenset(known.attached)
+        return _Need(names=names, users=self._hypervisor.bridge_users())
+
+    def _looked_through(self) -> frozenset[str]:
+        now_s = self._clock()
+        for migration, (_, until_s) in tuple(self._leaving.items()):
+            if until_s < now_s:
+                self._leaving.pop(migration, None)
+        return frozenset().union(*(names for names, _ in tuple(self._leaving.values())))
 
     def _make_needed(self, known: HostNetworks, need: _Need) -> Iterator[tuple[str, str]]:
         """Name and reason of each that cannot be made."""

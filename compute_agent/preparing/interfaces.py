@@ -101,7 +101,7 @@ class Interfaces(Preparation):
     def release(self, departure: Departure) -> Released:
         """Look whether the guest is reached where it is now. That it is not is told, and stops nothing."""
         self._announcer.stop(departure.instance)
-        measured = self._gaps.take(departure.migration)
+        measured = self._gaps.measured(departure.migration)
         found = ports(self._network.links, departure.plan.interfaces)
         if not found:
             return Released()

@@ -1,5 +1,8 @@
 """The managed networks of a guest: made on the dest before it comes, removed from the host that its last guest has left."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from compute_agent.managed_networks import NetworkKeeper
 from compute_agent.managed_networks.keeper import PART
 from compute_agent.network_settings import NetworkSettings
@@ -31,5 +34,10 @@ class Networks(Preparation):
         """The guest counts by itself from now on."""
         return self._keeper.forget(arrival.record)
 
+    @contextmanager
+    def accompany(self, departure: Departure) -> Iterator[None]:
+        with self._keeper.leaving(departure.migration, departure.declared.networks):
+            yield
+
     def release(self, departure: Departure) -> Released:
-        return Released(sentences=self._keeper.leave(departure.declared.networks))
+        return Released(sentences=self._keeper.leave(departure.migration, departure.declared.networks))

@@ -9,6 +9,7 @@ from compute_agent.managed_networks import KnownNetworks, NetworkKeeper, Standin
 from compute_agent.network_settings import NetworkSettings
 from compute_agent.preparing.arrivals import ArrivalRecord, Arrivals
 from tests.fakes.domain import guest_xml
+from tests.fakes.host import FakeClock
 from tests.fakes.hypervisor import FakeHypervisor, FakeWorld
 from tests.fakes.links import FakeLinks
 
@@ -41,6 +42,7 @@ class NetworkHost:
         self.declared = HostNetworks(networks=(RED, BLUE), vteps=OTHERS)
         self.is_conductor_away = False
         self.changes = 0
+        self.clock = FakeClock()
         self.start_agent()
         self.keeper.pull()
 
@@ -54,6 +56,7 @@ class NetworkHost:
             hypervisor=self.hypervisor,
             arrivals=self.arrivals,
             vtep_address=self.settings.vtep_address,
+            clock=self.clock,
         )
 
         def changed() -> None:

@@ -10,8 +10,10 @@ from common.network_views import HostNetworks
 from compute_agent.errors import NetworkUnusableError
 from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
 from compute_agent.link_making import BRIDGE
+from compute_agent.managed_networks.keeper import LEAVING_S
 from compute_agent.network_settings import NetworkSettings
 from tests.fakes.domain import guest_xml
+from tests.fakes.host import MIGRATION
 from tests.fakes.network_host import ADDRESS, BLUE, OTHERS, RED, NetworkHost, interface_in
 
 RED_LINKS = {"br-red", "vxlan4242"}
@@ -87,7 +89,35 @@ def test_it_stays_when_the_guest_has_come_and_goes_when_it_leaves(host):
     assert host.made == RED_LINKS
 
     host.remove_guest(uuid)
-    assert host.keeper.leave((RED,)) == ("network red was removed: no guest here needs it any more",)
+    assert host.keeper.leave(MIGRATION, (RED,)) == (
+        "network red was removed: no guest here needs it any more",
+    )
+    assert host.made == set()
+
+
+def test_it_stays_for_a_guest_that_leaves_until_it_was_looked_at_where_it_is_now(host):
+    uuid = host.add_guest("web1")
+    host.keeper.settle()
+    with host.keeper.leaving(MIGRATION, (RED,)):
+        host.remove_guest(uuid)
+        host.keeper.settle()
+        assert host.made == RED_LINKS
+    host.keeper.settle()
+    assert host.made == RED_LINKS
+
+    assert host.keeper.leave(MIGRATION, (RED,)) != ()
+    assert host.made == set()
+
+
+def test_it_goes_when_nobody_comes_to_look_at_the_guest_that_has_left(host):
+    uuid = host.add_guest("web1")
+    host.keeper.settle()
+    with host.keeper.leaving(MIGRATION, (RED,)):
+        host.remove_guest(uuid)
+
+    host.clock.pass_s(LEAVING_S + 1)
+    host.keeper.settle()
+
     assert host.made == set()
 
 
@@ -97,18 +127,18 @@ def test_it_stays_when_the_guest_has_come_and_goes_when_it_leaves(host):
 def test_a_guest_that_is_off_counts(host):
     uuid = host.add_guest("web2", is_running=False)
     host.keeper.settle()
-    assert host.keeper.leave((RED,)) == ()
+    assert host.keeper.leave(MIGRATION, (RED,)) == ()
     assert host.made == RED_LINKS
 
     host.remove_guest(uuid)
-    assert host.keeper.leave((RED,)) != ()
+    assert host.keeper.leave(MIGRATION, (RED,)) != ()
 
 
 def test_a_guest_counts_by_what_it_will_be_started_with_too(host):
     uuid = host.add_guest("web2", bridge="br-other")
     host.hypervisor.domains[uuid].inactive_xml = guest_xml("web2", uuid=uuid, devices=interface_in("br-red"))
     host.guest_comes()
-    host.keeper.leave((RED,))
+    host.keeper.leave(MIGRATION, (RED,))
     assert host.made == RED_LINKS
 
 
@@ -135,7 +165,7 @@ def test_an_attached_network_stands_without_a_guest(host):
     host.declared = replace(host.declared, attached=("red",))
     host.keeper.pull()
     assert host.made == RED_LINKS
-    assert host.keeper.leave((RED,)) == ()
+    assert host.keeper.leave(MIGRATION, (RED,)) == ()
 
     host.declared = replace(host.declared, attached=())
     host.keeper.pull()
@@ -181,7 +211,7 @@ def test_a_bridge_that_somebody_made_is_used_and_left_alone(host):
     uuid = host.add_guest("web1")
     host.keeper.forget(record)
     host.remove_guest(uuid)
-    host.keeper.leave((RED,))
+    host.keeper.leave(MIGRATION, (RED,))
     host.keeper.settle()
 
     assert host.made == {"br-red"}
@@ -314,7 +344,7 @@ def test_a_guest_that_comes_while_the_last_one_leaves_finds_the_network(host):
 
         def leave(both=both):
             both.wait()
-            host.keeper.leave((RED,))
+            host.keeper.leave(MIGRATION, (RED,))
 
         def come(both=both, number=number):
             both.wait()
@@ -343,7 +373,7 @@ def test_a_look_that_began_before_the_guest_was_announced_does_not_remove_its_ne
         return bridge_users()
 
     host.hypervisor.bridge_users = held
-    leaving = concurrency.spawn(host.keeper.leave, (RED,))
+    leaving = concurrency.spawn(host.keeper.leave, MIGRATION, (RED,))
     asked.wait(10)
     coming = concurrency.spawn(host.guest_comes)
     assert not coming.done
