@@ -56,8 +56,8 @@ storage of each image below it (the base of an overlay) likewise. The agent writ
 server maps root to nobody, QEMU's user does. A block device is shown to be shared by the names that its storage gives it (a
 WWN, an iSCSI target's name and the unit, a volume's uuid on devices so named), a loop device by a probe beside its file,
 never by a path; one that may be the same or not is refused. Whether QEMU's user may open the disk itself is a check of its
-own, `disk_not_accessible`. Nothing of this is left behind. Media and read-only disks need not be shared: the dest must have
-a file of that name that can be opened, and not even that where `startupPolicy` lets the drive be empty.
+own, `disk_not_accessible`. Nothing of this is left behind. Media, read-only disks and boot files need not be shared: what
+the dest lacks is copied there ahead of the guest, or its drive emptied, as [media] says (docs/storage.md).
 
 Users and groups are compared between the source and the dest only. The conductor's host plays no part: a conductor opens no
 disk and no file of a guest, all that it does with them is to send their names to the agents.

@@ -8,6 +8,7 @@ host when the guest leaves: others may have found it there. Only `undo` removes 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -21,6 +22,7 @@ from compute_agent.copying import COPY, Copying, Original
 from compute_agent.errors import CopyError, PlaceTakenError
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.media import LOADER
+from compute_agent.media_places import is_for_images
 from compute_agent.migrate_request import connection_uri
 from compute_agent.preparing.arrivals import Item
 from compute_agent.preparing.preparation import Arrival, Preparation, Prepared, Undoing
@@ -33,21 +35,6 @@ DIRECTORY: Final = "directory"  # kind of an item
 _PASSABLE: Final = 0o711  # for QEMU's user, to whom only names are open that it is told
 _NAME_MAX: Final = 200
 _BOOT_FILES: Final = ("kernel", "initrd", "dtb", LOADER)
-# Of the system itself: a kernel that appears in /boot would be started one day.
-_NOT_OURS: Final = (
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib64",
-    "/proc",
-    "/run",
-    "/sbin",
-    "/sys",
-    "/usr",
-)
-
 LOG = logging.getLogger(__name__)
 
 
@@ -171,10 +158,8 @@ class Media(Preparation):
     def _places(self, medium: MediumTransfer) -> tuple[Path, ...]:
         own = Path(medium.path)
         named_by_content = self._settings.media_directory / f"{medium.sha256[:16]}-{own.name[-_NAME_MAX:]}"
-        is_system = any(own.is_relative_to(top) for top in _NOT_OURS)
-        if is_system or not _look(own.parent.is_dir, own.parent):
-            return (named_by_content,)
-        return (own, named_by_content)
+        may_be_own = _look(partial(is_for_images, own.parent), own.parent)
+        return (own, named_by_content) if may_be_own else (named_by_content,)
 
     def _make_directory(self, directory: Path, arrival: Arrival) -> None:
         if _look(directory.is_dir, directory):

@@ -21,6 +21,7 @@ DIRECTORY = Path("/srv/local")
 ISO = DIRECTORY / "a medium.iso"
 ISO_BYTES = 2 * 2**20
 BLOCK_BYTES = 4096
+FLOPPY_BYTES = 1440 * 1024
 TEXT = "this is on the medium"
 DRIVE = f"""<controller type='scsi' model='virtio-scsi'/>
 <disk type='file' device='cdrom'><driver name='qemu' type='raw'/><source file='{ISO}'/>
@@ -182,6 +183,21 @@ def test_a_guest_whose_medium_vanished_moves_with_an_empty_drive_where_both_say_
 
     assert done.returncode == 0, done.stderr
     assert named_in(lab, DEST, small) is None
+
+
+def test_a_floppy_that_the_guest_may_write_moves_as_a_disk(lab: Lab) -> None:
+    """What the dest has under its name would be another disk, so it is copied while the guest runs."""
+    floppy = DIRECTORY / "floppy.img"
+    of(lab, SOURCE, floppy).write_bytes(TEXT.encode().ljust(FLOPPY_BYTES, b"\0"))
+    drive = f"<disk type='file' device='floppy'><source file='{floppy}'/><target dev='fda' bus='fdc'/></disk>"
+    define(lab, SOURCE, "define", SMALL_XML.replace(DRIVE, drive))
+    lab.virsh(SOURCE, "start", "small")
+    observer.wait_until_found(lab, "small")
+
+    observer.migrate(lab, "small", DEST)
+
+    assert of(lab, DEST, floppy).read_bytes().startswith(TEXT.encode())
+    assert not of(lab, SOURCE, floppy).exists()
 
 
 def test_what_was_copied_is_removed_when_the_guest_does_not_come(lab: Lab, small: str) -> None:

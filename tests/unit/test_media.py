@@ -20,6 +20,7 @@ from compute_agent.hypervisor.moved_devices import change_devices
 from compute_agent.hypervisor.xml_text import XmlText
 from compute_agent.media import Medium, media_of
 from compute_agent.media_contents import MediaContents
+from compute_agent.media_places import is_for_images
 from compute_agent.preparing import Arrival, Arrivals, Prepared, Undoing
 from compute_agent.preparing.media import Media
 from compute_agent.settings import LiveMigrationSettings, MediaSettings, Settings
@@ -140,6 +141,20 @@ def test_a_kernel_of_boot_is_not_put_where_it_could_be_started_from(dest: Dest) 
     path = str(dest.state / "media" / f"{SHA[:16]}-vmlinuz-of-a-guest.iso")
     change = BootFileChange(what="kernel", path=path, instead_of=kernel.path)
     assert prepared == Prepared(changes=DomainChanges(boot_files=(change,)))
+
+
+@pytest.mark.parametrize(
+    "directory", ["/", "/boot", "/usr/share", "/root", "/var/spool", "/nowhere", "relative"]
+)
+def test_a_directory_of_the_system_is_not_for_images(directory: str) -> None:
+    assert not is_for_images(Path(directory))
+
+
+def test_a_link_to_a_directory_of_the_system_is_not_for_images(tmp_path: Path) -> None:
+    (tmp_path / "images").symlink_to("/etc")
+
+    assert is_for_images(tmp_path)
+    assert not is_for_images(tmp_path / "images")
 
 
 def test_a_firmware_of_equal_length_will_do(dest: Dest) -> None:
