@@ -10,7 +10,7 @@ from common.transfer import Filtering, InterfaceChange
 from compute_agent.errors import CommandError
 from compute_agent.firewall import ruleset
 from compute_agent.firewall.driver import FirewallError
-from compute_agent.firewall.guests import FilteredGuest, tap_on_dest
+from compute_agent.firewall.guests import FilteredGuest, steady_tap, tap_on_dest
 from compute_agent.firewall.settings import FirewallSettings
 from compute_agent.subprocesses import Finished, run_command
 
@@ -83,12 +83,15 @@ class NftablesDriver:
     def changes(
         self, guest: FilteredGuest, interfaces: Iterable[InterfaceFacts]
     ) -> tuple[InterfaceChange, ...]:
-        """Names of taps that the rules know before they exist: an automatic one (vnet0) is not known by anybody."""
+        """Names of taps that the rules know before they exist: an automatic one (vnet0) is not known by anybody.
+
+        A name that the guest's operator gave is kept, unless it is taken here: who connects the interface sees to that.
+        """
         macs = {port.rules.mac.lower() for port in guest.ports}
         return tuple(
-            InterfaceChange(mac=interface.mac, tap=tap_on_dest(interface))
+            InterfaceChange(mac=interface.mac, tap=steady_tap(interface.mac))
             for interface in interfaces
-            if interface.mac.lower() in macs
+            if interface.mac.lower() in macs and tap_on_dest(interface) == steady_tap(interface.mac)
         )
 
     # ---- the tool

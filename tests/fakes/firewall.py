@@ -7,7 +7,9 @@ from common.facts import InterfaceFacts
 from common.filtering import FilteringInForce
 from common.transfer import Filtering, InterfaceChange
 from compute_agent.firewall.driver import FirewallError
-from compute_agent.firewall.guests import FilteredGuest, tap_on_dest
+from compute_agent.firewall.guests import FilteredGuest
+from compute_agent.firewall.nftables import NftablesDriver
+from compute_agent.firewall.settings import FirewallSettings
 
 
 class FakeFirewallDriver:
@@ -40,10 +42,7 @@ class FakeFirewallDriver:
     def changes(
         self, guest: FilteredGuest, interfaces: Iterable[InterfaceFacts]
     ) -> tuple[InterfaceChange, ...]:
-        macs = {port.rules.mac for port in guest.ports}
-        return tuple(
-            InterfaceChange(mac=each.mac, tap=tap_on_dest(each)) for each in interfaces if each.mac in macs
-        )
+        return NftablesDriver(FirewallSettings()).changes(guest, interfaces)
 
 
 class FakeTracking:
