@@ -6,6 +6,7 @@ from pathlib import Path
 from common.conductor_api import ConductorAPI
 from common.migration import Outcome
 from common.states import Verb
+from compute_agent.attaching import BrickAttacher
 from compute_agent.calls import Calls
 from compute_agent.checksums import Checksums
 from compute_agent.copying import Copying, is_used_here
@@ -143,7 +144,13 @@ class Core:
             Disks(self._makers, copying=self.copying, guests=hypervisor.list_guests, settings=settings),
             RoomPreparation(self._makers, arrivals=self.arrivals, settings=settings),
             Media(self.copying, hypervisor, settings),
-            VolumePreparation(hypervisor, grants=grants, arrivals=self.arrivals, settings=settings),
+            VolumePreparation(
+                hypervisor,
+                grants=grants,
+                attacher=BrickAttacher(),
+                arrivals=self.arrivals,
+                settings=settings,
+            ),
             SecretPreparation(hypervisor, arrivals=self.arrivals, settings=settings),
             Interfaces(hypervisor, host_networks, self.hub),
             Networks(self.networks, settings.networks),

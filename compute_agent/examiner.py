@@ -22,6 +22,7 @@ from common.pair_checks import PORTS_TAKEN
 from common.room import DiskRoom
 from common.states import PowerState
 from common.transfer import TransferPlan
+from common.volumes import joined
 from compute_agent import checks, observation, planning
 from compute_agent.checks import interfaces
 from compute_agent.checks.room import check_room
@@ -101,8 +102,11 @@ class Examiner:
         rooms: tuple[DiskRoom, ...] = ()
         try:
             made = probing.wait(2 * STORAGE_TIMEOUT_S)
-            possible, against = absence.judge(made.absent, _disks(arguments), place=self._place(arguments))
-            made = replace(made, absent=possible)
+            attached = _attached(arguments)
+            lacking = tuple(one for one in made.absent if one.disk not in attached)
+            possible, against = absence.judge(lacking, _disks(arguments), place=self._place(arguments))
+            to_come = tuple(one for one in made.absent if one.disk in attached)
+            made = replace(made, absent=(*possible, *to_come))
             found += Found(findings=(*made.findings, *against))
             rooms = rooms_for(possible, _disks(arguments), makers=self._makers, arrivals=self._arrivals)
         except Exception as error:  # noqa: BLE001 (as `checks.run`: the other checks must still be told)
@@ -220,14 +224,14 @@ class Examiner:
         return self._probes.make(disks, migration=owner, epoch=epoch, user=user)
 
     def _with_layers(self, guest: GuestFacts) -> GuestFacts:
-        """With the images below its disks, which libvirt leaves out of the XML that is for another host."""
+        """With the images below its disks, which libvirt leaves out of the XML that is for another host, and its volumes."""
         try:
             whole = self._hypervisor.guest_facts(guest.uuid)
         except DomainNotFoundError:
             return guest  # gone in between, which the look at its state tells
         found = {(disk.target, disk.source): disk for disk in whole.disks}
         disks = (found.get((disk.target, disk.source), disk) for disk in guest.disks)
-        return replace(guest, disks=tuple(disks))
+        return replace(guest, disks=tuple(disks), volumes=whole.volumes)
 
     def _definition(self, instance: str) -> Definition | None:
         """None: the guest is not here, which the look tells."""
@@ -245,6 +249,13 @@ def _mtus(look: checks.DestLook) -> tuple[tuple[str, int], ...]:
         return interfaces.mtus(interfaces.place_of(look), look.guest.interfaces)
     except (LinkError, HypervisorError):
         return ()
+
+
+def _attached(arguments: CheckDestArguments) -> frozenset[str]:
+    """The disks that a host attaches: what is not here yet is no reason against it, and takes no room."""
+    found = arguments.facts.volumes if arguments.facts is not None else ()
+    volumes = joined(found, arguments.declared.volumes)
+    return frozenset(volume.target for volume in volumes if volume.is_host_attached)
 
 
 def _disks(arguments: CheckDestArguments) -> tuple[DiskFacts, ...]:

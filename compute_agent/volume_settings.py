@@ -13,6 +13,7 @@ _KEY = "InitiatorName="
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeSettings:
     initiator: str = ""  # empty: the one in the XML stays
+    host_initiator: str = ""  # of the host's kernel, which attaches block devices
     grants: str = "none"  # none, tgtd, exec
     tgtadm: tuple[str, ...] = ("tgtadm",)
     grants_command: str = ""
@@ -24,6 +25,7 @@ class VolumeSettings:
         options = conf.volumes
         return cls(
             initiator=options.initiator or initiator_in(INITIATOR_NAME_FILE),
+            host_initiator=initiator_in(INITIATOR_NAME_FILE),
             grants=options.grants,
             tgtadm=tuple(shlex.split(options.tgtadm)),
             grants_command=options.grants_command or "",

@@ -13,6 +13,7 @@ from common.facts import DiskFacts
 from common.states import DiskWay, StorageMode
 from common.storage_checks import DISK_NOT_COPYABLE
 from common.transfer import DiskImage, DiskTransfer
+from common.volumes import joined
 from compute_agent import probes, storage
 from compute_agent.checks import disk_locks
 from compute_agent.checks.look import SourceLook
@@ -67,6 +68,8 @@ def _way(
     if disk.type == "network":
         return replace(transfer, way=DiskWay.VOLUME), ()
     own, *below = [sights.of(part) for part in parts.shared_parts(disk)]
+    if own.seen is Seen.ABSENT and disk.target in _attached(look):
+        return replace(transfer, way=DiskWay.VOLUME), ()
     decision = ways.decide(disk, own, below, mode=look.declared.storage, dest=look.dest_host)
     if decision.way is not DiskWay.COPIED:
         return transfer, decision.findings
@@ -78,6 +81,12 @@ def _way(
         return replace(copied, images=_images(disk, below, makers)), ()
     except ImageNotCopyableError as error:
         return copied, [_not_copyable(look, disk, error)]
+
+
+def _attached(look: SourceLook) -> frozenset[str]:
+    """The disks that a host attaches: the dest does so before the guest comes, and nothing of them is copied."""
+    volumes = joined(look.guest.volumes, look.declared.volumes)
+    return frozenset(volume.target for volume in volumes if volume.is_host_attached)
 
 
 def _images(disk: DiskFacts, below: Sequence[Sight], makers: Makers) -> tuple[DiskImage, ...]:

@@ -16,6 +16,8 @@ from typing import TypeVar
 
 from common import concurrency
 from common.facts import DiskFacts, GuestFacts
+from common.volumes import VolumeConnection
+from compute_agent.attaching.sessions import attached_volumes
 
 LOOK_TIMEOUT_S = 2.0  # a stat takes microseconds; what takes longer than this will not end soon
 
@@ -54,6 +56,7 @@ class HostFiles:
         self._sizes_bytes: dict[str, int] = {}  # of disks, by path
         self._space_look = _Look()
         self._sizes_look = _Look()
+        self._attached_look = _Look()
 
     def disk_space(self) -> DiskSpace:
         """Of the file system of `instances_path`, or of where it would be made."""
@@ -93,7 +96,16 @@ class HostFiles:
         known = {path: size for path, size in self._sizes_bytes.items() if path in paths}
         found = self._sizes_look.at(lambda: _sizes_of(paths), known)
         self._sizes_bytes = {**kept, **found}
-        return tuple(replace(guest, disk_gib=_gib_of(guest, found)) for guest in guests)
+        none: dict[str, tuple[VolumeConnection, ...]] = {}
+        attached = self._attached_look.at(lambda: _attached_to(guests), none)
+        return tuple(
+            replace(
+                guest,
+                disk_gib=_gib_of(guest, found),
+                volumes=(*guest.volumes, *attached.get(guest.uuid, ())),
+            )
+            for guest in guests
+        )
 
 
 class _Look:
@@ -175,6 +187,11 @@ def _sizes_of(paths: Mapping[str, str]) -> dict[str, int]:
         with contextlib.suppress(OSError, ValueError):
             sizes[path] = virtual_size_bytes(Path(path), format)
     return sizes
+
+
+def _attached_to(guests: Iterable[GuestFacts]) -> dict[str, tuple[VolumeConnection, ...]]:
+    """By guest: its block devices that this host attached, as sysfs tells."""
+    return {guest.uuid: attached_volumes(guest.disks) for guest in guests}
 
 
 def _gib_of(guest: GuestFacts, sizes_bytes: Mapping[str, int]) -> int:

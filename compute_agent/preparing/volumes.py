@@ -13,10 +13,13 @@ from common import concurrency
 from common.migration import DomainChanges
 from common.transfer import DiskChange
 from common.volumes import VolumeConnection
+from compute_agent.attaching import Attacher
 from compute_agent.grants import Access, GrantDriver
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.preparing.arrivals import Arrivals, Item
+from compute_agent.preparing.attachments import ATTACHMENT, Attachments, moves
 from compute_agent.preparing.preparation import Arrival, Departure, Preparation, Prepared, Released, Undoing
+from compute_agent.secret_sources import SecretSources
 from compute_agent.settings import Settings
 
 # Kinds of items. What was given before, and for no guest that is on its way here, is not ours to take away.
@@ -33,9 +36,17 @@ class VolumePreparation(Preparation):
     name = "volumes"
 
     def __init__(
-        self, hypervisor: Hypervisor, *, grants: GrantDriver, arrivals: Arrivals, settings: Settings
+        self,
+        hypervisor: Hypervisor,
+        *,
+        grants: GrantDriver,
+        attacher: Attacher,
+        arrivals: Arrivals,
+        settings: Settings,
     ) -> None:
         self._hypervisor = hypervisor
+        sources = SecretSources(path=settings.volumes.secrets_path, secrets=hypervisor)
+        self._attachments = Attachments(hypervisor, attacher=attacher, sources=sources)
         self._grants = grants
         self._arrivals = arrivals
         self._settings = settings
@@ -45,21 +56,30 @@ class VolumePreparation(Preparation):
 
     def prepare(self, arrival: Arrival) -> Prepared:
         """All of them beside each other; the first that fails is told when all have ended."""
-        tasks = [concurrency.spawn(self._let_in, arrival, volume) for volume in arrival.plan.volumes]
+        moving = [volume for volume in arrival.plan.volumes if moves(volume, arrival.plan)]
+        tasks = [concurrency.spawn(self._connect, arrival, volume) for volume in moving]
         results = [_ended(task) for task in tasks]
         for result in results:
             if isinstance(result, Exception):
                 raise result
-        changes = filter(None, (self._change(volume) for volume in arrival.plan.volumes))
+        changes = (result for result in results if isinstance(result, DiskChange))
         by_target = {change.target: change for change in changes}  # a disk and the images below it: one name
         return Prepared(changes=DomainChanges(disks=tuple(by_target.values())))
 
     def undo(self, undoing: Undoing) -> tuple[str, ...]:
         return tuple(
             sentence
-            for item in undoing.record.items(self.name)
+            for item in reversed(undoing.record.items(self.name))
             for sentence in self._undo_item(item, undoing)
         )
+
+    def _connect(self, arrival: Arrival, volume: VolumeConnection) -> DiskChange | None:
+        """What of the disk's XML is another here."""
+        self._let_in(arrival, volume)
+        if not volume.is_host_attached:
+            return self._change(volume)
+        path = self._attachments.attach(volume, arrival.record, part=self.name)
+        return DiskChange(target=volume.target, source={"dev": path})
 
     def _let_in(self, arrival: Arrival, volume: VolumeConnection) -> None:
         access = self._access(arrival.instance, volume, initiator=self._initiator(volume))
@@ -78,6 +98,10 @@ class VolumePreparation(Preparation):
                 arrival.record.forget(item)
 
     def _undo_item(self, item: Item, undoing: Undoing) -> tuple[str, ...]:
+        if item.kind == ATTACHMENT:
+            sentences = self._attachments.undo(item, instance=undoing.instance)
+            undoing.record.forget(item)
+            return sentences
         access = _access_of(item, host=self._settings.host, instance=undoing.instance)
         with self._lock(access):
             is_ours = item.kind == _GRANT and not self._is_needed(access, migration=undoing.migration)
@@ -87,7 +111,9 @@ class VolumePreparation(Preparation):
         return (f"access to {access.name} was withdrawn",) if is_ours else ()
 
     def _initiator(self, volume: VolumeConnection) -> str:
-        """By which this host comes; only where the XML names one, since only that can be replaced."""
+        """By which this host comes; of QEMU only where the XML names one, since only that can be replaced."""
+        if volume.is_host_attached:
+            return self._settings.volumes.host_initiator if volume.driver == "iscsi" else ""
         return (self._settings.volumes.initiator or volume.initiator) if volume.initiator else ""
 
     def _change(self, volume: VolumeConnection) -> DiskChange | None:
@@ -99,13 +125,20 @@ class VolumePreparation(Preparation):
     # ---- on the source
 
     def release(self, departure: Departure) -> Released:
-        sentences = (
-            sentence for volume in departure.plan.volumes for sentence in self._keep_out(departure, volume)
-        )
+        plan = departure.plan
+        moved = [volume for volume in plan.volumes if moves(volume, plan)]
+        sentences = [
+            sentence
+            for volume in moved
+            if volume.is_host_attached
+            for sentence in self._attachments.detach(volume, plan, instance=departure.instance)
+        ]
+        sentences += [sentence for volume in moved for sentence in self._keep_out(departure, volume)]
         return Released(sentences=tuple(dict.fromkeys(sentences)))
 
     def _keep_out(self, departure: Departure, volume: VolumeConnection) -> Iterable[str]:
-        access = self._access(departure.instance, volume, initiator=volume.initiator)
+        initiator = self._initiator(volume) if volume.is_host_attached else volume.initiator
+        access = self._access(departure.instance, volume, initiator=initiator)
         on_dest = departure.dest.initiator or volume.initiator
         if not self._grants.concerns(access) or not _changes_hands(volume, on_dest):
             return
@@ -141,12 +174,15 @@ class VolumePreparation(Preparation):
 
 def _changes_hands(volume: VolumeConnection, on_dest: str) -> bool:
     """Whether the server tells the hosts apart. By one and the same name both are let in, or none."""
-    return volume.driver != "iscsi" or (bool(volume.initiator) and on_dest != volume.initiator)
+    if volume.is_host_attached or volume.driver != "iscsi":
+        return True
+    return bool(volume.initiator) and on_dest != volume.initiator
 
 
 def _by_same_grant(access: Access, volume: VolumeConnection) -> bool:
     other = Access(host=access.host, instance="", volume=volume)
-    return other.name == access.name and volume.initiator == access.initiator
+    is_by_this_host = volume.is_host_attached or volume.initiator == access.initiator
+    return other.name == access.name and is_by_this_host
 
 
 def _identity(access: Access) -> dict[str, str]:
@@ -172,9 +208,8 @@ def _access_of(item: Item, *, host: str, instance: str) -> Access:
     return Access(host=host, instance=instance, volume=volume, initiator=volume.initiator)
 
 
-def _ended(task: concurrency.Task[None]) -> Exception | None:
+def _ended(task: concurrency.Task[DiskChange | None]) -> DiskChange | Exception | None:
     try:
-        task.wait(_WAIT_S)
+        return task.wait(_WAIT_S)
     except Exception as error:  # noqa: BLE001 (raised by who waits for all of them)
         return error
-    return None

@@ -1,12 +1,15 @@
 """Access to volumes: given before a guest comes, taken back by undo, withdrawn when it has left, and kept for others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.migration import DestinationFacts
-from common.transfer import Declarations, TransferPlan
+from common.states import DiskWay
+from common.transfer import Declarations, DiskTransfer, TransferPlan
 from common.volumes import VolumeConnection
+from compute_agent.attaching import AttachError
 from compute_agent.grants.driver import Access, GrantError
 from compute_agent.preparing import Arrival, Arrivals, Departure, Undoing
 from compute_agent.preparing.volumes import VolumePreparation
@@ -17,6 +20,7 @@ from tests.fakes.hypervisor import FakeHypervisor, FakeWorld
 
 INSTANCE, OTHER = "9b77af9f-482a-4f4c-85a2-71c2c1833cc5", "1f6a3f1e-0000-4000-8000-000000000002"
 HERE, THERE = "iqn.2026-01.example:here", "iqn.2026-01.example:there"
+KERNEL = "iqn.2026-01.example:kernel"
 TARGET = "iqn.2026-01.example:t"
 SERVER = "s1:3260"
 
@@ -48,6 +52,32 @@ def grants() -> FakeGrants:
     return FakeGrants()
 
 
+class FakeAttacher:
+    """A host's devices, in memory."""
+
+    def __init__(self) -> None:
+        self.attached: dict[str, str] = {}
+        self.passwords: list[bytes | None] = []
+        self.is_refusing = False
+
+    def attach(self, volume: VolumeConnection, *, password: bytes | None = None) -> str:
+        self.passwords.append(password)
+        if self.is_refusing:
+            raise AttachError(
+                driver=volume.driver, name=volume.name, disk=volume.target, action="attach", reason="no path"
+            )
+        self.attached[volume.name] = f"/dev/disk/by-id/{volume.target}"
+        return self.attached[volume.name]
+
+    def detach(self, volume: VolumeConnection, path: str) -> None:
+        self.attached.pop(volume.name, None)
+
+
+@pytest.fixture
+def attacher() -> FakeAttacher:
+    return FakeAttacher()
+
+
 @pytest.fixture
 def arrivals(tmp_path: Path) -> Arrivals:
     return Arrivals(tmp_path)
@@ -59,14 +89,18 @@ def hypervisor() -> FakeHypervisor:
 
 
 @pytest.fixture
-def preparation(hypervisor: FakeHypervisor, grants: FakeGrants, arrivals: Arrivals, tmp_path: Path):
+def preparation(
+    hypervisor: FakeHypervisor, grants: FakeGrants, attacher: FakeAttacher, arrivals: Arrivals, tmp_path: Path
+):
     settings = Settings(
         host="here",
         state_path=tmp_path,
         live_migration=LiveMigrationSettings(flags=()),
-        volumes=VolumeSettings(initiator=HERE),
+        volumes=VolumeSettings(initiator=HERE, host_initiator=KERNEL, secrets_path=tmp_path / "secrets"),
     )
-    return VolumePreparation(hypervisor, grants=grants, arrivals=arrivals, settings=settings)
+    return VolumePreparation(
+        hypervisor, grants=grants, attacher=attacher, arrivals=arrivals, settings=settings
+    )
 
 
 def volume(target: str = "vda", *, initiator: str = THERE, lun: int = 1) -> VolumeConnection:
@@ -196,3 +230,88 @@ def test_the_initiator_is_open_iscsi_s_where_none_is_configured(tmp_path):
     assert initiator_in(path) == ""
     path.write_text(f"## comment\nInitiatorName={HERE}\n")
     assert initiator_in(path) == HERE
+
+
+# ---- block devices that the host attaches
+
+
+def attached(**changes: object) -> VolumeConnection:
+    fields: dict[str, object] = {
+        "target": "vdb",
+        "driver": "iscsi",
+        "name": f"{TARGET}/3",
+        "servers": (SERVER,),
+        "is_host_attached": True,
+        "properties": {"volume_id": "7"},
+    }
+    return VolumeConnection(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def plan(volume: VolumeConnection, way: DiskWay = DiskWay.VOLUME) -> TransferPlan:
+    disk = DiskTransfer(target="vdb", type="block", source="/dev/sdb", way=way)
+    return TransferPlan(disks=(disk,), volumes=(volume,))
+
+
+def coming(arrivals: Arrivals, volume: VolumeConnection, way: DiskWay = DiskWay.VOLUME) -> Arrival:
+    return replace(arrival(arrivals), plan=plan(volume, way))
+
+
+def test_a_device_is_attached_behind_the_grant_and_the_xml_gets_its_path(
+    preparation, grants, attacher, arrivals
+):
+    prepared = preparation.prepare(coming(arrivals, attached()))
+
+    assert grants.granted == {(TARGET, KERNEL)}
+    assert [(change.target, dict(change.source)) for change in prepared.changes.disks] == [
+        ("vdb", {"dev": "/dev/disk/by-id/vdb"})
+    ]
+    assert preparation.undo(undoing(arrivals)) == (
+        f"volume {TARGET}/3 was detached",
+        f"access to iscsi:{SERVER}/{TARGET} was withdrawn",
+    )
+    assert (grants.granted, attacher.attached) == (set(), {})
+
+
+def test_a_device_that_both_hosts_have_is_left_alone(preparation, grants, attacher, arrivals):
+    prepared = preparation.prepare(coming(arrivals, attached(), DiskWay.SHARED))
+    assert (prepared.changes.disks, grants.granted, attacher.attached) == ((), set(), {})
+    leaving = replace(departure(), plan=plan(attached(), DiskWay.SHARED))
+    assert preparation.release(leaving).sentences == ()
+
+
+def test_an_attachment_that_fails_is_told_and_undone(preparation, grants, attacher, arrivals):
+    attacher.is_refusing = True
+    with pytest.raises(AttachError, match=r"iscsi volume .* of disk vdb could not be attached: no path"):
+        preparation.prepare(coming(arrivals, attached()))
+    preparation.undo(undoing(arrivals))
+    assert grants.granted == set()
+
+
+def test_the_source_detaches_before_it_is_kept_out(preparation, grants, attacher):
+    grants.granted = {(TARGET, KERNEL)}
+    attacher.attached[f"{TARGET}/3"] = "/dev/sdb"
+    released = preparation.release(replace(departure(), plan=plan(attached())))
+    assert released.sentences == (
+        f"volume {TARGET}/3 was detached",
+        f"access to iscsi:{SERVER}/{TARGET} was withdrawn",
+    )
+    assert (grants.granted, attacher.attached) == (set(), {})
+
+
+def test_a_device_that_another_guest_uses_stays_attached(preparation, attacher, hypervisor):
+    attacher.attached[f"{TARGET}/3"] = "/dev/sdb"
+    disk = "<disk type='block'><source dev='/dev/sdb'/><target dev='vda'/></disk>"
+    hypervisor.add_guest(guest_xml("other", uuid=OTHER, devices=disk))
+    sentences = preparation.release(replace(departure(), plan=plan(attached()))).sentences
+    assert sentences[0] == f"volume {TARGET}/3 stays attached: another guest here uses it"
+    assert attacher.attached != {}
+
+
+def test_a_password_comes_from_root_s_file_and_is_in_no_record(preparation, attacher, arrivals, tmp_path):
+    directory = tmp_path / "secrets"
+    directory.mkdir(mode=0o700)
+    (directory / OTHER).write_bytes(b"MARKER")
+    (directory / OTHER).chmod(0o600)
+    preparation.prepare(coming(arrivals, attached(secret=OTHER)))
+    assert attacher.passwords == [b"MARKER"]
+    assert all("MARKER" not in path.read_text() for path in (tmp_path / "arrivals").iterdir())
