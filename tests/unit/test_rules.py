@@ -1,11 +1,17 @@
 """Which rules of a security group make sense, and what is said of those that make none."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from common.errors import InvalidRequestError
 from common.firewall_views import RuleRequest
 from common.states import Direction
-from conductor.filtering import GroupRule
+from compute_agent.firewall.guests import FilteredGuest, FilteredPort
+from compute_agent.firewall.ruleset import render
+from conductor.filtering import Compiler, DeclaredPort, GroupRule
 from conductor.rules import sensible
 
 
@@ -115,3 +121,69 @@ def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(asked, sentence):
         sensible(ask(**asked))
     assert sentence in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+# ---- of everything that can be asked
+
+numbers = st.none() | st.integers(min_value=-1, max_value=300) | st.sampled_from((65_535, 65_536, 2**64))
+networks = st.ip_addresses().flatmap(
+    lambda address: st.sampled_from((str(address), f"{address}/0", f"{address}/24", f"{address}/32"))
+)
+requests = st.builds(
+    RuleRequest,
+    group=st.just("web"),
+    direction=st.sampled_from(list(Direction)),
+    protocol=st.sampled_from(("any", "tcp", "udp", "icmp", "icmpv6", "gre", "sctp")) | st.text(max_size=3),
+    family=st.sampled_from((None, 4, 6, 5)),
+    port_min=numbers,
+    port_max=numbers,
+    icmp_type=numbers,
+    icmp_code=numbers,
+    remote=st.none() | networks | st.text(max_size=9),
+    remote_group=st.sampled_from((None, "db")),
+)
+
+
+def rule_or_nothing(request):
+    with suppress(InvalidRequestError):
+        return sensible(request)
+    return None
+
+
+def again(rule):
+    """What would have to be asked for a rule that is kept."""
+    is_icmp = rule.protocol == "icmp"
+    ends = {"icmp_type": rule.port_min, "icmp_code": rule.port_max}
+    return RuleRequest(
+        group="web",
+        direction=rule.direction,
+        protocol=rule.protocol,
+        family=rule.family,
+        remote=rule.remote,
+        remote_group=rule.remote_group,
+        **(ends if is_icmp else {"port_min": rule.port_min, "port_max": rule.port_max}),
+    )
+
+
+@given(requests)
+def test_whatever_is_asked_is_refused_with_a_sentence_or_kept_in_one_spelling(request):
+    rule = rule_or_nothing(request)
+    assert rule is None or sensible(again(rule)) == rule
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much])  # most of what can be asked makes no sense
+@given(requests)
+def test_what_is_kept_can_be_told_to_nftables(request):
+    rule = rule_or_nothing(request)
+    assume(rule is not None)
+    mac = "52:54:00:00:00:01"
+    port = DeclaredPort(mac=mac, groups=("web",), addresses=("10.0.0.1", "fd00::1"))
+    filtering = Compiler({"web": [rule]}, {"db": ("10.0.0.2", "fd00::2")}).filtering(1, [port])
+    (rules,) = filtering.ports
+
+    text = render(
+        [FilteredGuest(instance="i", revision=1, ports=(FilteredPort(rules=rules, taps=("tap0",)),))], mark=1
+    )
+
+    assert "chain to_525400000001" in text
+    assert len(rules.rules) == 1
