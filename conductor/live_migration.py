@@ -50,6 +50,8 @@ from conductor.saga import (
     waiting,
 )
 
+MIB_BYTES: Final = 2**20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -185,7 +187,7 @@ def _dest_refused(saga: Saga, outcome: Outcome) -> Transition:
 
 
 def _source_checked(saga: Saga, outcome: Outcome) -> Transition:
-    found, story = _told(saga, outcome), f"{saga.source} could give it"
+    found, story = _told(saga, outcome), f"{saga.source} could give it{_copied(outcome.plan)}"
     if saga.ends_in is not None:
         return next_candidate(found, story)
     fit = replace(
@@ -359,6 +361,14 @@ def _not_yet(saga: Saga, outcome: Outcome) -> Transition:
 
 def _sentences(findings: tuple[Finding, ...]) -> str:
     return " ".join(finding.sentence for finding in findings)
+
+
+def _copied(plan: TransferPlan | None) -> str:
+    """Which disks are copied, and how much of them there is at most."""
+    if plan is None or not plan.copied:
+        return ""
+    size_mib = -(-plan.copied_bytes // MIB_BYTES)
+    return f"; of its disks {', '.join(disk.target for disk in plan.copied)} are copied, {size_mib} MiB"
 
 
 def _detail(outcome: Outcome) -> str:

@@ -26,6 +26,8 @@ _HAS_DATA_FILE = 1 << 2
 _HAS_EXTENDED_L2 = 1 << 4
 _HAS_LAZY_REFCOUNTS = 1 << 0
 _DEFAULT_REFCOUNT_ORDER = 4
+_REFCOUNT_ORDER_MAX = 6
+_CLUSTER_BITS = range(9, 22)  # 512 bytes to 2 MiB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Header:
 
 
 def read(data: bytes) -> Header:
-    """Its header, from the image's first HEADER_MAX_BYTES. Raises ValueError for what is no qcow2 image."""
+    """Its header, from the image's first HEADER_MAX_BYTES. Raises ValueError with a half-sentence."""
     if len(data) < _FIXED.size or not data.startswith(MAGIC):
         raise ValueError("it is no qcow2 image")
     fields = _FIXED.unpack_from(data)
@@ -48,16 +50,20 @@ def read(data: bytes) -> Header:
     snapshots = fields[11]
     if version not in (2, 3):
         raise ValueError(f"it is a qcow2 image of version {version}")
+    if version == 3 and len(data) < _VERSION_2_BYTES + _VERSION_3.size:
+        raise ValueError("its header is cut off")
     incompatible = compatible = 0
     refcount_order, header_length = _DEFAULT_REFCOUNT_ORDER, _VERSION_2_BYTES
     if version == 3:
         incompatible, compatible, _, refcount_order, header_length = _VERSION_3.unpack_from(
             data, _VERSION_2_BYTES
         )
+    if cluster_bits not in _CLUSTER_BITS or refcount_order > _REFCOUNT_ORDER_MAX:
+        raise ValueError("its header makes no sense")
     backing = data[backing_at : backing_at + backing_length] if backing_at else b""
     return Header(
         virtual_bytes=virtual_bytes,
-        backing=backing.decode("utf-8", "surrogateescape"),
+        backing=backing.decode("utf-8"),
         backing_format=_backing_format(data, header_length),
         snapshots=snapshots,
         is_encrypted=encryption != 0,

@@ -9,7 +9,7 @@ import pytest
 from client.exit_codes import ExitCode
 from common import checks, errors
 from common.identity import KeyRevokedError, Kind, Principal
-from common.states import MigrationStatus
+from common.states import MigrationStatus, StorageMode
 from common.views import LiveMigrationRequest
 from tests.fakes import limosa
 from tests.fakes.conductor import MIGRATION, FakeConductor, migration_view
@@ -30,6 +30,22 @@ def test_exit_0_a_completed_migration_is_told_in_one_sentence_with_its_numbers()
     )
     assert ended.json["status"] == "completed"
     assert conductor.requests == [LiveMigrationRequest(instance="web1", dest="compute2")]
+
+
+@pytest.mark.parametrize(
+    ("option", "mode"),
+    [("--block-migrate", StorageMode.BLOCK), ("--shared-storage", StorageMode.SHARED)],
+)
+def test_how_the_disks_get_there_is_told(option: str, mode: StorageMode):
+    conductor = moving(COMPLETED)
+    run(conductor, "live-migration", "web1", "compute2", option)
+    assert conductor.requests == [LiveMigrationRequest(instance="web1", dest="compute2", storage=mode)]
+
+
+def test_disks_are_not_both_copied_and_left():
+    conductor = moving(COMPLETED)
+    done = run(conductor, "live-migration", "web1", "--block-migrate", "--shared-storage")
+    assert (done.code, conductor.requests) == (ExitCode.USAGE, [])
 
 
 def test_exit_0_a_script_sees_nothing_but_the_result():
