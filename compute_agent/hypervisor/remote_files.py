@@ -21,9 +21,14 @@ from compute_agent.hypervisor.reading import Receiver, RemoteFile
 POOL_PREFIX: Final = "limosa-"
 PIECE_BYTES: Final = 2**18  # libvirt sends at most so much at once
 FIND_TIMEOUT_S: Final = 60.0  # a pool looks at every file of its directory
-FIND_TRIES: Final = 5  # another host that copies from there may end its use of the pool at any moment
-FIND_PAUSE_S: Final = 0.2
-_GONE: Final = (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL)
+FIND_TRIES: Final = 20  # another host that copies from there may end its use of the pool at any moment
+FIND_PAUSE_S: Final = 0.05
+# The last one: another reader is ending the pool, it is "not active".
+_GONE: Final = (
+    libvirt.VIR_ERR_NO_STORAGE_VOL,
+    libvirt.VIR_ERR_NO_STORAGE_POOL,
+    libvirt.VIR_ERR_OPERATION_INVALID,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +45,7 @@ class LibvirtRemoteFiles:
             for _ in range(FIND_TRIES):
                 volume = connection.call(lambda handle: _find(handle, path), timeout_s=FIND_TIMEOUT_S)
                 if volume is not None:
-                    return LibvirtRemoteFile(connection, volume)
+                    return LibvirtRemoteFile(connection, volume, path)
                 concurrency.sleep(FIND_PAUSE_S)
         except BaseException:
             connection.close()
@@ -61,13 +66,14 @@ class LibvirtRemoteFiles:
 class LibvirtRemoteFile:
     """See `reading.RemoteFile`."""
 
-    def __init__(self, connection: Connection, volume: Any) -> None:
+    def __init__(self, connection: Connection, volume: Any, path: str) -> None:
         self._connection = connection
         self._volume: Any = volume
+        self._path = path
 
     def read(self, receiver: Receiver) -> None:
         volume, self._volume = self._volume, None
-        self._connection.call_here(lambda handle: _read(handle, volume, receiver))
+        self._connection.call_here(lambda handle: _read(handle, volume, self._path, receiver))
 
     def close(self) -> None:
         self._volume = None
@@ -81,8 +87,8 @@ def _find(handle: Any, path: str) -> Any | None:
     """The volume; None if it is not there, or somebody else has just ended the pool that it was in."""
     with suppress(libvirt.libvirtError):
         return handle.storageVolLookupByPath(path)
-    pool = _pool_of(handle, str(PurePosixPath(path).parent))
     try:
+        pool = _pool_of(handle, str(PurePosixPath(path).parent))
         # A pool knows what was there when it was looked through last. One that is busy cannot be asked to.
         with suppress(libvirt.libvirtError):
             pool.refresh()
@@ -104,7 +110,12 @@ def _pool_of(handle: Any, directory: str) -> Any:
         f"<pool type='dir'><name>{_pool_name(directory)}</name>"
         f"<target><path>{escape(directory)}</path></target></pool>"
     )
-    return handle.storagePoolCreateXML(xml, 0)
+    try:
+        return handle.storagePoolCreateXML(xml, 0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_OPERATION_FAILED:  # not "already exists"
+            raise
+        return handle.storagePoolLookupByName(_pool_name(directory))  # somebody else was faster
 
 
 def _pool_name(directory: str) -> str:
@@ -118,15 +129,28 @@ def _remove_pool(handle: Any, path: str) -> None:
         pool = handle.storagePoolLookupByName(_pool_name(str(PurePosixPath(path).parent)))
         pool.destroy()
     except libvirt.libvirtError as error:
-        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+        if error.get_error_code() not in _GONE:
             raise
 
 
-def _read(handle: Any, volume: Any, receiver: Receiver) -> None:
-    path = volume.path()
-    stream = handle.newStream(0)
+def _begin(handle: Any, volume: Any, path: str) -> Any:
+    """A stream of the file; found again where another reader has removed the pool since."""
+    for _ in range(FIND_TRIES):
+        stream = handle.newStream(0)
+        try:
+            if volume is not None:
+                volume.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
+                return stream
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in _GONE:
+                raise
+        volume = _find(handle, path)
+    raise RemoteFileGoneError(uri=handle.getURI(), path=path)
+
+
+def _read(handle: Any, volume: Any, path: str, receiver: Receiver) -> None:
+    stream = _begin(handle, volume, path)
     try:
-        volume.download(stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
         with suppress(
             libvirt.libvirtError
         ):  # it is busy: `forget_remote_directory`, or the next reader, does it

@@ -16,6 +16,8 @@ PATH = "/srv/local/an image & its name.iso"
 HOLE_BYTES = 2**20
 CONTENT = os.urandom(300_000) + bytes(4096 - 300_000 % 4096) + bytes(HOLE_BYTES) + b"end" + bytes(HOLE_BYTES)
 
+AT_ONCE, ROUNDS = 4, 5
+
 
 class Collected:
     """What a receiver was given."""
@@ -61,6 +63,23 @@ def test_a_file_arrives_with_its_holes_and_leaves_no_pool(site: Site) -> None:
 
     assert b"".join(receiver.pieces) == CONTENT
     assert receiver.holes_bytes >= HOLE_BYTES
+    assert pools(site) == []
+
+
+def test_files_of_one_directory_are_read_at_once(site: Site) -> None:
+    """Whoever is first ends the pool that all of them use."""
+    paths = [f"{PATH}.{number}" for number in range(AT_ONCE)]
+    for path in paths:
+        site.add_file(path, CONTENT)
+    for _ in range(ROUNDS):
+        receivers = [Collected() for _ in paths]
+        reading = [
+            concurrency.spawn(read, site, receiver, path)
+            for receiver, path in zip(receivers, paths, strict=True)
+        ]
+        for task in reading:
+            task.wait(60.0)
+        assert all(b"".join(receiver.pieces) == CONTENT for receiver in receivers)
     assert pools(site) == []
 
 
