@@ -69,6 +69,7 @@ class Agent:
         if self._is_stopping:
             return
         self.core.outbox.start()
+        self.core.networks.begin()
         self.core.desks.readopt(self._settings.host)
         self._serve()
         self._discovery.start()

@@ -4,15 +4,16 @@ It stands while an administrator has attached it, while a domain that is defined
 guest is on its way here, while one that leaves is looked at through it, and while anything but its own device is in its
 bridge.
 
-Whoever looks whether that is so, and then removes it, holds one lock. So does whoever brings a guest: he writes that the
-guest comes, and makes what it needs, in one hold. A guest that comes is seen, or finds nothing there and makes it anew.
+Whoever looks whether that is so, and then removes it, holds the network's lock. So does whoever brings a guest: he writes
+that the guest comes, and makes what it needs, in one hold. A guest that comes is seen, or finds nothing and makes it anew.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from common.errors import LimosaError
@@ -45,6 +46,24 @@ class _Need:
         return name in self.names or bool(self.users.get(bridge))
 
 
+class _Locks:
+    """One for each network: many may be made at once."""
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def of(self, names: Collection[str]) -> Iterator[None]:
+        """Hold those of all these networks; always in one order, so that nobody waits for somebody who waits."""
+        with ExitStack() as held:
+            for name in sorted(names):
+                with self._lock:
+                    lock = self._locks[name]
+                held.enter_context(lock)
+            yield
+
+
 class NetworkKeeper:
     """All methods may be called from several green threads."""
 
@@ -64,18 +83,25 @@ class NetworkKeeper:
         self._arrivals = arrivals
         self._vtep_address = vtep_address
         self._clock = clock
-        self._lock = threading.Lock()
+        self._locks = _Locks()
         self._leaving: dict[str, tuple[frozenset[str], float]] = {}  # by migration: networks, and until when
         self._problems: dict[str, str] = {}
         self._names: frozenset[str] = frozenset()
         self.on_change: Callable[[], None] = lambda: None  # what `with_networks` says is another now
+
+    def begin(self) -> None:
+        """Before anything is made here: remove what an agent before this one has left unfinished."""
+        try:
+            self._standing.remove_unfinished()
+        except LimosaError as error:
+            LOG.warning("the links here could not be looked at: %s", error)
 
     # ---- for a guest that comes
 
     def bring(self, network: ManagedNetwork, record: ArrivalRecord) -> None:
         """Have it stand for a guest that comes. Raises NetworkUnusableError, LinkError."""
         item = Item(part=PART, kind=_KIND, name=network.name, identity={"bridge": network.bridge})
-        with self._lock:
+        with self._locks.of({network.name}):
             record.write(item)
             if self._standing.stand(network, vteps=self._vteps()):
                 LOG.info("network %s stands here now: a guest that comes is in it", network.name)
@@ -83,10 +109,11 @@ class NetworkKeeper:
     def forget(self, record: ArrivalRecord) -> tuple[str, ...]:
         """The guest does not come, or is here and counts by itself: the networks that nobody needs any more are removed."""
         items = [item for item in record.items(PART) if item.kind == _KIND]
-        with self._lock:
+        names = frozenset(item.name for item in items)
+        with self._locks.of(names):
             for item in items:
                 record.forget(item)
-            return self._settle_only(frozenset(item.name for item in items))
+            return self._settle_only(names)
 
     @contextmanager
     def leaving(self, migration: str, networks: tuple[ManagedNetwork, ...]) -> Iterator[None]:
@@ -104,21 +131,19 @@ class NetworkKeeper:
     def leave(self, migration: str, networks: tuple[ManagedNetwork, ...]) -> tuple[str, ...]:
         """A guest of these has left: those that nobody needs any more are removed."""
         self._leaving.pop(migration, None)
-        if not networks:
-            return ()
-        with self._lock:
-            return self._settle_only(frozenset(network.name for network in networks))
+        names = frozenset(network.name for network in networks)
+        with self._locks.of(names):
+            return self._settle_only(names)
 
     # ---- whatever happens besides
 
     def settle(self) -> None:
         """Make what is missing and remove what is not needed. What cannot be done now is logged, and done later."""
         before = (self._names, dict(self._problems))
-        with self._lock:
-            try:
-                self._settle()
-            except LimosaError as error:
-                LOG.warning("the networks here could not be looked at: %s", error)
+        try:
+            self._settle()
+        except LimosaError as error:
+            LOG.warning("the networks here could not be looked at: %s", error)
         if before != (self._names, self._problems):
             self.on_change()
 
@@ -136,20 +161,25 @@ class NetworkKeeper:
             network_problems=tuple(sorted(self._problems.items())),
         )
 
-    # ---- within: the lock is held
+    # ---- within
 
     def _settle(self) -> None:
-        self._standing.remove_unfinished()
-        known, standing = self._known.latest, self._standing.bridges()
-        if known is not None and (known.networks or standing):
-            need = self._need(known)
-            self._problems = dict(self._make_needed(known, need))
-            for sentence in self._remove_unneeded(standing, need):
-                LOG.info("%s", sentence)
+        known, names = self._known.latest, frozenset(self._standing.bridges())
+        if known is not None:
+            names |= {network.name for network in known.networks}
+        if known is not None and names:
+            with self._locks.of(names):
+                standing = {
+                    name: bridge for name, bridge in self._standing.bridges().items() if name in names
+                }
+                need = self._need(known)
+                self._problems = dict(self._make_needed(known, need))
+                for sentence in self._remove_unneeded(standing, need):
+                    LOG.info("%s", sentence)
         self._names = frozenset(self._standing.bridges())
 
     def _settle_only(self, names: frozenset[str]) -> tuple[str, ...]:
-        """Remove those of these that nobody needs; sentences of what was done."""
+        """Remove those of these that nobody needs; sentences of what was done. Their locks are held."""
         known, standing = self._known.latest, self._standing.bridges()
         found = {name: bridge for name, bridge in standing.items() if name in names}
         if known is None or not found:  # what is attached is not known: it stays until a conductor tells
@@ -157,7 +187,7 @@ class NetworkKeeper:
         return tuple(self._remove_unneeded(found, self._need(known)))
 
     def _need(self, known: HostNetworks) -> _Need:
-        """Guests that come are looked for first: one that arrives in between is in libvirt by then."""
+        """As it is now. Guests that come are looked for first: one that arrives in between is in libvirt by then."""
         coming = frozenset(item.name for record in self._arrivals.all() for item in record.items(PART))
         names = coming | self._looked_through() | frozenset(known.attached)
         return _Need(names=names, users=self._hypervisor.bridge_users())

@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from common import concurrency
+from common.errors import LimosaError
 from compute_agent.managed_networks import NetworkKeeper
 from compute_agent.managed_networks.keeper import PART
 from compute_agent.network_settings import NetworkSettings
 from compute_agent.preparing.preparation import Arrival, Departure, Preparation, Prepared, Released, Undoing
+
+WAIT_S = 600.0  # for one network: each call of whoever holds its lock is bounded
 
 
 class Networks(Preparation):
@@ -20,11 +24,21 @@ class Networks(Preparation):
         self._names = names
 
     def prepare(self, arrival: Arrival) -> Prepared:
-        for network in arrival.declared.networks:
-            if (
-                self._names.bridge_here(network.bridge) == network.bridge
-            ):  # else the guest joins another one here
-                self._keeper.bring(network, arrival.record)
+        """All of them beside each other; the first that cannot be made is told when all have ended."""
+        needed = [
+            network
+            for network in arrival.declared.networks
+            if self._names.bridge_here(network.bridge) == network.bridge  # else it joins another one here
+        ]
+        tasks = [concurrency.spawn(self._keeper.bring, network, arrival.record) for network in needed]
+        errors: list[LimosaError] = []
+        for task in tasks:
+            try:
+                task.wait(WAIT_S)
+            except LimosaError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
         return Prepared()
 
     def undo(self, undoing: Undoing) -> tuple[str, ...]:
