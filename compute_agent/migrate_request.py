@@ -12,6 +12,9 @@ TUNNELLED = "VIR_MIGRATE_TUNNELLED"
 DEFAULT_SCHEME = "tcp"
 # The dest has each disk's chain of images: only the uppermost is copied. Without a chain it is all there is.
 BLOCK = "VIR_MIGRATE_NON_SHARED_INC"
+# With a volume of a storage pool libvirt 9 refuses that (error 84): it looks for a file before it has asked the pool
+# (qemuMigrationDstPrecreateStorage). Then all disks are copied whole: an overlay comes filled, and as right.
+BLOCK_WITH_VOLUMES = "VIR_MIGRATE_NON_SHARED_DISK"
 
 
 def migrate_request(
@@ -29,7 +32,8 @@ def migrate_request(
     """
     inactive = definition.inactive_xml
     copied = arguments.plan.copied if arguments.plan is not None else ()
-    block_flags = (BLOCK,) if copied else ()
+    has_volume = any(disk.type == "volume" for disk in copied)
+    block_flags = (BLOCK_WITH_VOLUMES if has_volume else BLOCK,) if copied else ()
     return MigrateRequest(
         dconnuri=connection_uri(settings, arguments.dest_facts.connect_address),
         migrate_uri=memory_uri(settings, arguments.dest_facts),
