@@ -66,6 +66,17 @@ class GraphicsListen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MediumSeen:
+    """A file at a medium's path as one host sees it. Equal in all of these, it is one file on storage that both share."""
+
+    path: str
+    size_bytes: int
+    inode: int
+    modified_ns: int
+    changed_ns: int  # ctime, which nobody can set: a copy that was made with its times has another one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationFacts:
     """What the dest tells the source, through the conductor, before anything moves."""
 
@@ -83,6 +94,7 @@ class DestinationFacts:
     initiator: str = ""  # its IQN, which QEMU is given there; empty: the one in the XML stays
     absent: tuple[AbsentDisk, ...] = ()  # of those examined, what it does not have and could be given
     rooms: tuple[DiskRoom, ...] = ()  # for those
+    media: tuple[MediumSeen, ...] = ()  # those of the guest's media that it has something of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ class MediumTransfer:
     is_removable: bool = False  # it lies in a drive that can be emptied
     mode: int = 0o644
     is_of_qemu: bool = False  # its owner is QEMU's user
+    is_shared: bool = False  # both hosts see the same file: it was not read, and stays where it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from compute_agent.errors import LinkError
 from compute_agent.hypervisor.driver import Definition, Hypervisor
 from compute_agent.hypervisor.libvirt_errors import DomainNotFoundError, HypervisorError
 from compute_agent.link_making import LinkMaker
+from compute_agent.media_contents import seen_here
 from compute_agent.network import Network
 from compute_agent.ports import Ports
 from compute_agent.preparing.arrivals import Arrivals
@@ -192,6 +193,7 @@ class Examiner:
             port_range=self._settings.migration_ports,
             mtus=_mtus(look),
             initiator=self._settings.volumes.initiator,
+            media=seen_here(look.guest),
         )
 
     def _dest_look(self, instance: str, arguments: CheckDestArguments) -> checks.DestLook:

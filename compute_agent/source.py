@@ -98,6 +98,7 @@ class Source:
         media = self._media.transfers(
             self._hypervisor.definition(work.command.instance),
             host=self._hypervisor.host_facts(),
+            there=work.arguments(CheckSourceArguments).dest_facts.media,
             is_stopped=lambda: work.is_stopped,
         )
         return replace(plan, media=media)

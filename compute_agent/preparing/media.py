@@ -89,6 +89,8 @@ class Media(Preparation):
     # ---- one of them
 
     def _place(self, medium: MediumTransfer, arrival: Arrival) -> _Placed:
+        if medium.is_shared:
+            return _Placed(path=medium.path)
         if not medium.sha256:
             return self._place_unread(medium, arrival)
         try:

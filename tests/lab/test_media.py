@@ -1,6 +1,7 @@
 """Guests with media and boot files of their source's own: brought along, taken out, or refused, and undone."""
 
 import json
+import os
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ DIRECTORY = Path("/srv/local")
 ISO = DIRECTORY / "a medium.iso"
 ISO_BYTES = 2 * 2**20
 BLOCK_BYTES = 4096
+LARGE_BYTES = 256 * 2**20
 FLOPPY_BYTES = 1440 * 1024
 TEXT = "this is on the medium"
 DRIVE = f"""<controller type='scsi' model='virtio-scsi'/>
@@ -198,6 +200,37 @@ def test_a_floppy_that_the_guest_may_write_moves_as_a_disk(lab: Lab) -> None:
 
     assert of(lab, DEST, floppy).read_bytes().startswith(TEXT.encode())
     assert not of(lab, SOURCE, floppy).exists()
+
+
+def test_a_copy_is_begun_anew_when_the_dests_agent_dies_over_it(lab: Lab, small: str) -> None:
+    large = DIRECTORY / "large.iso"
+    of(lab, SOURCE, large).write_bytes(os.urandom(LARGE_BYTES))
+    lab.virsh(SOURCE, "change-media", small, "sda", str(large), "--live", "--config")
+    here = of(lab, DEST, DIRECTORY)
+
+    migration = observer.start_migration(lab, small, DEST)
+    observer.wait_until(lambda: any(here.iterdir()), what="the copy is under way", timeout_s=60)
+    lab.kill(Victim.AGENT, host_name=DEST)
+    lab.start(Victim.AGENT, host_name=DEST)
+
+    assert observer.wait_until_final(lab, migration) == "completed"
+    assert files_of(lab, DEST) == {str(large)}
+    assert (here / large.name).read_bytes() == of(lab, SOURCE, large).read_bytes()
+
+
+def test_a_copy_is_given_up_when_the_migration_is_aborted(lab: Lab, small: str) -> None:
+    large = DIRECTORY / "large.iso"
+    of(lab, SOURCE, large).write_bytes(os.urandom(LARGE_BYTES))
+    lab.virsh(SOURCE, "change-media", small, "sda", str(large), "--live", "--config")
+    here = of(lab, DEST, DIRECTORY)
+
+    migration = observer.start_migration(lab, small, DEST)
+    observer.wait_until(lambda: any(here.iterdir()), what="the copy is under way", timeout_s=60)
+    lab.limosa("migration", "abort", migration)
+
+    assert observer.wait_until_final(lab, migration) == "cancelled"
+    assert lab.virsh(SOURCE, "domstate", small) == "running"
+    assert files_of(lab, DEST) == set()
 
 
 def test_what_was_copied_is_removed_when_the_guest_does_not_come(lab: Lab, small: str) -> None:

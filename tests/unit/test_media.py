@@ -19,7 +19,7 @@ from compute_agent.hypervisor.driver import Definition
 from compute_agent.hypervisor.moved_devices import change_devices
 from compute_agent.hypervisor.xml_text import XmlText
 from compute_agent.media import Medium, media_of
-from compute_agent.media_contents import MediaContents
+from compute_agent.media_contents import MediaContents, seen_here
 from compute_agent.media_places import is_for_images
 from compute_agent.preparing import Arrival, Arrivals, Prepared, Undoing
 from compute_agent.preparing.media import Media
@@ -290,6 +290,36 @@ def test_the_source_tells_what_is_in_live_and_in_inactive_media(tmp_path: Path) 
 
     assert [(each.path, each.size_bytes) for each in transfers] == [(str(now), len(ISO)), (str(later), 5)]
     assert (transfers[0].sha256, transfers[0].mode, transfers[0].is_removable) == (SHA, 0o640, True)
+
+
+def test_a_medium_that_both_hosts_see_is_not_read(tmp_path: Path, dest: Dest) -> None:
+    iso = tmp_path / "shared.iso"
+    iso.write_bytes(ISO)
+    there = seen_here(guest_with(iso))
+    shared = definition(guest_xml("web1", devices=cdrom(iso)))
+
+    [transfer] = MediaContents(Checksums()).transfers(shared, host=HOST_FACTS, there=there)
+
+    assert (transfer.is_shared, transfer.sha256) == (True, "")
+    assert dest.prepare(transfer) == Prepared()
+
+
+@pytest.mark.parametrize("field", ["size_bytes", "inode", "modified_ns", "changed_ns"])
+def test_a_medium_that_differs_in_anything_is_read(tmp_path: Path, field: str) -> None:
+    iso = tmp_path / "own.iso"
+    iso.write_bytes(ISO)
+    [seen] = seen_here(guest_with(iso))
+    there = (replace(seen, **{field: getattr(seen, field) + 1}),)  # type: ignore[arg-type]
+
+    [transfer] = MediaContents(Checksums()).transfers(
+        definition(guest_xml("web1", devices=cdrom(iso))), host=HOST_FACTS, there=there
+    )
+
+    assert (transfer.is_shared, transfer.sha256) == (False, SHA)
+
+
+def test_the_dest_tells_nothing_of_a_medium_that_it_has_not(tmp_path: Path) -> None:
+    assert seen_here(guest_with(tmp_path / "nowhere.iso")) == ()
 
 
 def test_a_medium_that_vanished_has_no_checksum(tmp_path: Path) -> None:
