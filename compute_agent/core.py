@@ -1,9 +1,11 @@
 """The agent without its bus: ledger, desks and verbs of one host, wired together."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from common.conductor_api import ConductorAPI
+from common.facts import GuestFacts
 from common.migration import Outcome
 from common.states import Verb
 from compute_agent.attaching import BrickAttacher
@@ -44,6 +46,7 @@ from compute_agent.probes import Probes
 from compute_agent.settings import Settings
 from compute_agent.source import Source
 from compute_agent.storage.makers import makers
+from compute_agent.storage.volume import located_guests
 from compute_agent.work import Verbs
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -140,8 +143,12 @@ class Core:
         host_networks = HostNetworks(
             host=settings.host, names=settings.networks, links=self.links, frames=self.frames
         )
+
+        def guests() -> Iterator[GuestFacts]:
+            return located_guests(hypervisor.list_guests(), hypervisor)
+
         return (
-            Disks(self._makers, copying=self.copying, guests=hypervisor.list_guests, settings=settings),
+            Disks(self._makers, copying=self.copying, guests=guests, settings=settings),
             RoomPreparation(self._makers, arrivals=self.arrivals, settings=settings),
             Media(self.copying, hypervisor, settings),
             VolumePreparation(

@@ -171,10 +171,10 @@ class Disks(Preparation):
 
     def _let_go(self, disk: DiskTransfer, guests: Iterable[GuestFacts]) -> str:
         name, image = _name(disk), disk.images[0]
-        users = users_of(image.path, guests)
+        maker = self._makers[image.type]
+        users = users_of(maker.place(name), guests)
         if users:
             return f"disk {disk.target} ({name}) stays, as {' and '.join(users)} of this host stands on it"
-        maker = self._makers[image.type]
         if maker.remove(MadeImage(name=name, identity=image.identity)):
             return f"disk {disk.target} ({name}) was removed"
         if maker.find(name) is None:

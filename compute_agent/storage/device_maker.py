@@ -43,6 +43,9 @@ class DeviceMaker:
     def room(self, path: str) -> Room | None:
         return self._of(path).room(path)
 
+    def place(self, name: str) -> str:
+        return name
+
     def find(self, name: str) -> Identity | None:
         return self._of(name).find(name)
 

@@ -74,6 +74,9 @@ class FileMaker:
         except OSError as error:
             raise ImageMakingError(path=path, reason=describe_os_error(error)) from error
 
+    def place(self, name: str) -> str:
+        return name
+
     def find(self, name: str) -> Identity | None:
         return GATE.look(_find, name, timeout_s=LOOK_TIMEOUT_S, what=name)
 

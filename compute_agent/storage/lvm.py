@@ -129,6 +129,9 @@ class LogicalVolumes:
         place = f"the volume group {volume.group}"
         return Room(key=place, place=place, free_bytes=int(group["vg_free"]))
 
+    def place(self, name: str) -> str:
+        return name
+
     def find(self, name: str) -> Identity | None:
         found = self._find(_volume(name))
         return {"uuid": found.uuid} if found is not None else None

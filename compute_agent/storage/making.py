@@ -8,6 +8,7 @@ share, and that was mistaken for local, holds the guest's only disk.
 | describe | source | what the image is, for the plan |
 | obstacle | dest | why none could be made there |
 | room | dest | how much there is where one would be made |
+| place | both | by which path it is found on this host |
 | find | both | which image is there now, if any |
 | make | dest | a new one, empty, of the same format, size and backing chain |
 | sync | dest | what the guest has written is on stable storage, not only in this host's memory |
@@ -65,6 +66,9 @@ class ImageMaker(Protocol):
 
     def room(self, path: str) -> Room | None:
         """On the dest: the room for an image of this path; None: nobody can say, or whoever makes it finds out."""
+
+    def place(self, name: str) -> str:
+        """Its path on this host, whether it is there or not."""
 
     def find(self, name: str) -> Identity | None:
         """The identity of what is there now; None: nothing. Follows no link."""

@@ -4,11 +4,12 @@ Where a volume is, each host's libvirt says (`located`), before the drivers look
 is not asked from.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from common.checks import STORAGE_NOT_SHARED, Finding
 from common.device_checks import DEVICE_NOT_PROVABLE
+from common.facts import DiskFacts, GuestFacts
 from common.migration import DiskProbe
 from common.place_checks import VOLUME_NOT_LOCATED
 from compute_agent.hypervisor.pools import PoolAbsentError, StoragePools
@@ -61,6 +62,19 @@ def located(disks: Iterable[Disk], pools: StoragePools) -> tuple[Disk, ...]:
 def located_here(probes: Iterable[DiskProbe], pools: StoragePools) -> tuple[DiskProbe, ...]:
     """On the source: the dest's probes with the places of volumes here. Raises HypervisorError."""
     return tuple(_located_here(probe, pools) if probe.type == "volume" else probe for probe in probes)
+
+
+def located_guests(guests: Iterable[GuestFacts], pools: StoragePools) -> Iterator[GuestFacts]:
+    """The same, each volume as the file or device that it is here; one that cannot be found stays as it is named."""
+    for guest in guests:
+        yield replace(guest, disks=tuple(_as_it_is(disk, pools) for disk in guest.disks))
+
+
+def _as_it_is(disk: DiskFacts, pools: StoragePools) -> DiskFacts:
+    if disk.type != "volume" or not disk.source:
+        return disk
+    place = _place(disk.source, pools)
+    return replace(disk, type=place.type, source=place.path) if place.path else disk
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,9 @@ class VolumeMaker:
             raise ImageMakingError(path=path, reason=error.fields["reason"]) from error
         return maker.room(place)
 
+    def place(self, name: str) -> str:
+        return self._at(name)[2]
+
     def find(self, name: str) -> Identity | None:
         maker, _, path = self._at(name)
         return maker.find(path)

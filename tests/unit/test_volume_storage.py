@@ -20,8 +20,10 @@ from compute_agent.storage.making import (
     MadeImage,
     WantedImage,
 )
-from compute_agent.storage.volume import located, located_here
+from compute_agent.storage.users import users_of
+from compute_agent.storage.volume import located, located_guests, located_here
 from compute_agent.storage.volume_maker import VolumeMaker
+from tests.fakes.agent import guest_facts
 from tests.fakes.host import MIGRATION
 from tests.fakes.pools import FakePool, FakePools
 
@@ -175,3 +177,18 @@ def test_volumes_of_other_pools_cannot_be_made_anew(maker, pools):
     pools.pools["images"] = FakePool(type="iscsi", path="/dev/disk/by-path")
 
     assert "pool images is of type iscsi" in maker.obstacle(NAME)
+
+
+def test_a_volume_is_known_by_its_place_to_guests_that_name_it_otherwise(maker, pools, place):
+    by_volume = DiskFacts(target="vda", type="volume", source=NAME)
+    lost = DiskFacts(target="vdb", type="volume", source="nowhere/web1.raw")
+    guest = replace(guest_facts("u"), disks=(by_volume, lost))
+
+    [found] = located_guests([guest], pools)
+
+    assert [(disk.type, disk.source) for disk in found.disks] == [
+        ("file", str(place / "web1.raw")),
+        ("volume", "nowhere/web1.raw"),
+    ]
+    assert maker.place(NAME) == str(place / "web1.raw")
+    assert users_of(maker.place(NAME), [found]) == ("web1",)
