@@ -1,4 +1,7 @@
-"""The firewall on the bus: what administrators declare, what agents are told and when, and what a host is asked for."""
+"""The firewall on the bus: what administrators declare, what agents are told and when, and what a host is asked for.
+
+Each test waits for the last question of each agent: one that is asked while the conductor stops is waited for long.
+"""
 
 from dataclasses import replace
 
@@ -93,6 +96,7 @@ def test_what_is_declared_is_shown_refused_and_audited(cluster):
     cluster.api.unset_port("web1", MAC)
     cluster.api.delete_security_group("web")
     assert cluster.api.list_security_groups() == ()
+    cluster.source.wait_for(lambda agent: agent.filterings_asked == 4)
 
 
 # ---- agents
@@ -130,7 +134,8 @@ def test_many_guests_come_in_several_answers(cluster, monkeypatch, bound, most):
     allow(cluster, remote="10.0.0.0/8")
     cluster.api.set_port(PortRequest(instance="web2", mac=OTHER_MAC, groups=("web",)))
 
-    cluster.source.wait_for(lambda agent: sorted(revisions(agent)) == [GUEST, OTHER])
+    cluster.source.wait_for(lambda agent: agent.filterings_asked == 3)
+    assert sorted(revisions(cluster.source)) == [GUEST, OTHER]
 
 
 def test_a_migration_brings_the_rules_along_and_changes_reach_its_dest(cluster):
@@ -153,8 +158,8 @@ def test_a_migration_brings_the_rules_along_and_changes_reach_its_dest(cluster):
     cluster.sweep(resend_s=0.0)
     cluster.end_of(view)
     # When the guest belongs to the dest, both ask once more.
-    cluster.dest.wait_for(lambda agent: agent.filterings_asked >= 3)
-    cluster.source.wait_for(lambda agent: agent.filterings_asked >= 3)
+    cluster.dest.wait_for(lambda agent: agent.filterings_asked == 3)
+    cluster.source.wait_for(lambda agent: agent.filterings_asked == 3)
 
 
 def test_the_next_candidate_is_told_as_well(cluster):
@@ -163,11 +168,14 @@ def test_the_next_candidate_is_told_as_well(cluster):
     refusing = cluster.agents["compute2"]
     refusing.script(Verb.CHECK_DEST, lambda command: None)
 
-    cluster.migrate(dest=None)
+    view = cluster.migrate(dest=None)
     refusing.wait_for(lambda agent: agent.filterings_asked == 1)
     cluster.sweep(timeout_s=0.0)
 
     cluster.agents["compute3"].wait_for(lambda agent: agent.filterings_asked >= 1)
+    cluster.end_of(view)
+    for host in ("compute1", "compute3"):  # and both, when the guest belongs to the dest
+        cluster.agents[host].wait_for(lambda agent: agent.filterings_asked == 2)
 
 
 def test_a_guest_that_nobody_filters_costs_its_migration_no_message(cluster):
