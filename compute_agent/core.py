@@ -20,6 +20,7 @@ from compute_agent.examiner import Examiner
 from compute_agent.firewall.host_firewall import HostFirewall
 from compute_agent.frames import Frames, HostFrames
 from compute_agent.grants import driver_of
+from compute_agent.handover.ports import Switches
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.ledger import DIRECTORY as LEDGER_DIRECTORY
 from compute_agent.ledger import Ledger
@@ -30,6 +31,7 @@ from compute_agent.managed_networks import KnownNetworks, NetworkKeeper, Standin
 from compute_agent.media_contents import MediaContents
 from compute_agent.network import HostNetwork, Network
 from compute_agent.observation import Observation
+from compute_agent.openvswitch import HostOpenVSwitch
 from compute_agent.outbox import Outbox
 from compute_agent.permits import Permits
 from compute_agent.postcopy import Postcopy
@@ -80,6 +82,7 @@ class Core:
         )
         self.hub = EventHub()
         self.frames = frames or HostFrames()
+        self.open_vswitch = HostOpenVSwitch()
         self.networks = NetworkKeeper(
             StandingNetworks(self.links, settings.networks),
             KnownNetworks(settings.state_path, conductor, host=settings.host),
@@ -141,7 +144,10 @@ class Core:
         """What is prepared for a guest that comes, in no order: all of it at once."""
         grants = driver_of(settings.volumes)
         host_networks = HostNetworks(
-            host=settings.host, names=settings.networks, links=self.links, frames=self.frames
+            host=settings.host,
+            names=settings.networks,
+            switches=Switches(links=self.links, open_vswitch=self.open_vswitch),
+            frames=self.frames,
         )
 
         def guests() -> Iterator[GuestFacts]:

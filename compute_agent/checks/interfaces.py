@@ -12,11 +12,11 @@ from common.network_checks import BRIDGE_MISSING, LINK_UNFIT, MTU_SMALLER, MTU_U
 from common.transfer import Declarations
 from compute_agent.checks.look import DestLook, SourceLook
 from compute_agent.errors import LinkError
+from compute_agent.handover.ports import OPEN_VSWITCH
 from compute_agent.hypervisor.driver import Hypervisor
 from compute_agent.links import BRIDGE, Link, Links
 from compute_agent.network_settings import NetworkSettings
 
-OPEN_VSWITCH = "openvswitch"
 # A bridge of Open vSwitch is seen as its port of the same name: of the kernel's datapath, or a tap of the one in userspace.
 _KINDS_OF_OPEN_VSWITCH = (OPEN_VSWITCH, "tun")
 

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable, Sequence
 
 from common import concurrency
-from compute_agent.errors import LinkError
+from compute_agent.errors import CommandError, LinkError
 from compute_agent.frames import Frames
-from compute_agent.handover.ports import Port
-from compute_agent.links import Links
+from compute_agent.handover.ports import Port, Switches
 
 REPEATS_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # pauses: a frame may be lost, and a switch may be slow to open a port
 FIRST_TRIES = (
@@ -23,9 +22,9 @@ class Announcer:
     """Announces guests of this host until they leave it."""
 
     def __init__(
-        self, links: Links, frames: Frames, *, sleep: Callable[[float], None] = concurrency.sleep
+        self, switches: Switches, frames: Frames, *, sleep: Callable[[float], None] = concurrency.sleep
     ) -> None:
-        self._links = links
+        self._switches = switches
         self._frames = frames
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -58,13 +57,12 @@ class Announcer:
     def _announce(self, port: Port) -> str:
         try:
             self._tell(port)
-            known = self._links.forwarding(port.mac, bridge=port.bridge)
-        except LinkError as error:
+            through = self._switches.sends_through(port)
+        except (LinkError, CommandError) as error:
             return f"{port.mac} could not be announced on {port.bridge}: {error}"
-        if known is not None and known.port == port.tap:
+        if through == port.tap:
             return ""
-        place = "nowhere in particular" if known is None else known.port
-        return f"{port.bridge} sends what is for {port.mac} to {place}, and not to {port.tap}"
+        return f"{port.bridge} sends what is for {port.mac} to {through or 'all its ports'}, and not to {port.tap}"
 
     def _repeat(self, instance: str, ports: Sequence[Port], mark: object) -> None:
         try:
@@ -86,5 +84,7 @@ class Announcer:
             return self._current.get(instance) is mark
 
     def _tell(self, port: Port) -> None:
-        self._links.learn(port.mac, port=port.tap)
+        if port.is_open_vswitch:
+            return  # QEMU has; a frame from the bridge's own port would have it learn that the guest is there
+        self._switches.links.learn(port.mac, port=port.tap)
         self._frames.announce(port.mac, device=port.bridge)

@@ -15,10 +15,9 @@ from compute_agent.events import EventHub
 from compute_agent.frames import Frames
 from compute_agent.handover.announcing import Announcer
 from compute_agent.handover.gap import Gaps
-from compute_agent.handover.ports import Port, ports
+from compute_agent.handover.ports import Port, Switches
 from compute_agent.handover.verification import unverified
 from compute_agent.hypervisor.driver import Hypervisor
-from compute_agent.links import Links
 from compute_agent.network_settings import NetworkSettings
 from compute_agent.preparing.preparation import Arrival, Departure, Preparation, Prepared, Released
 
@@ -32,7 +31,7 @@ class HostNetworks:
 
     host: str
     names: NetworkSettings
-    links: Links
+    switches: Switches
     frames: Frames
 
 
@@ -42,7 +41,7 @@ class Interfaces(Preparation):
     def __init__(self, hypervisor: Hypervisor, network: HostNetworks, hub: EventHub) -> None:
         self._hypervisor = hypervisor
         self._network = network
-        self._announcer = Announcer(network.links, network.frames)
+        self._announcer = Announcer(network.switches, network.frames)
         self._gaps = Gaps(network.frames)
         self._lock = threading.Lock()
         self._arrived: dict[str, Handover] = {}  # by migration
@@ -57,7 +56,7 @@ class Interfaces(Preparation):
             return Prepared()
         here = place(
             self._hypervisor,
-            self._network.links,
+            self._network.switches.links,
             host=self._network.host,
             declared=arrival.declared,
             names=self._network.names,
@@ -102,11 +101,11 @@ class Interfaces(Preparation):
         """Look whether the guest is reached where it is now. That it is not is told, and stops nothing."""
         self._announcer.stop(departure.instance)
         measured = self._gaps.measured(departure.migration)
-        found = ports(self._network.links, departure.plan.interfaces)
+        found = self._network.switches.ports(departure.plan.interfaces)
         if not found:
             return Released()
         problems = unverified(
-            self._network.links,
+            self._network.switches,
             self._network.frames,
             found,
             addresses={**measured.addresses, **_declared(departure)},
@@ -118,7 +117,7 @@ class Interfaces(Preparation):
     def _ports_now(self, instance: str) -> tuple[Port, ...]:
         """As the running guest has them; a plan does not say which taps libvirt has chosen."""
         guest = self._hypervisor.guest_facts(instance)
-        return ports(self._network.links, guest.interfaces)
+        return self._network.switches.ports(guest.interfaces)
 
 
 def _declared(departure: Departure) -> Mapping[str, tuple[str, ...]]:

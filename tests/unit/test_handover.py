@@ -10,12 +10,13 @@ from common.transfer import Handover
 from compute_agent.handover import gap, verification
 from compute_agent.handover.announcing import FIRST_TRIES, REPEATS_S, Announcer
 from compute_agent.handover.gap import Gaps
-from compute_agent.handover.ports import Port
+from compute_agent.handover.ports import Port, Switches
 from compute_agent.hypervisor.driver import EventKind, HypervisorEvent
 from compute_agent.links import VXLAN
 from conductor import handover
 from tests.fakes.frames import FakeFrames
 from tests.fakes.links import FakeLinks
+from tests.fakes.openvswitch import FakeOpenVSwitch
 from tests.fakes.waiting import WAIT_S, wait_until
 from tests.unit import sagas
 
@@ -38,6 +39,16 @@ def links():
     return links
 
 
+@pytest.fixture
+def open_vswitch():
+    return FakeOpenVSwitch()
+
+
+@pytest.fixture
+def switches(links, open_vswitch):
+    return Switches(links=links, open_vswitch=open_vswitch)
+
+
 # ---- the dest
 
 
@@ -55,9 +66,9 @@ class Pauses:
         assert self.go_on.acquire(timeout=WAIT_S)
 
 
-def test_a_guest_is_announced_at_once_and_then_with_growing_pauses(links, frames):
+def test_a_guest_is_announced_at_once_and_then_with_growing_pauses(links, switches, frames):
     pauses = Pauses()
-    announcer = Announcer(links, frames, sleep=pauses)
+    announcer = Announcer(switches, frames, sleep=pauses)
 
     assert announcer.announce(WEB, (PORT,)) == ()
 
@@ -69,9 +80,9 @@ def test_a_guest_is_announced_at_once_and_then_with_growing_pauses(links, frames
     assert pauses.taken == sorted(REPEATS_S)
 
 
-def test_a_guest_that_leaves_is_not_announced_any_more(links, frames):
+def test_a_guest_that_leaves_is_not_announced_any_more(switches, frames):
     pauses = Pauses()
-    announcer = Announcer(links, frames, sleep=pauses)
+    announcer = Announcer(switches, frames, sleep=pauses)
     announcer.announce(WEB, (PORT,))
     wait_until(lambda: pauses.taken, "the first pause")
 
@@ -83,12 +94,12 @@ def test_a_guest_that_leaves_is_not_announced_any_more(links, frames):
     assert [mac for mac, _ in frames.announced].count(MAC) == 1
 
 
-def test_what_cannot_be_announced_is_told(links, frames):
+def test_what_cannot_be_announced_is_told(switches, frames):
     frames.problem = "Network is down"
 
     waited = []
 
-    [problem] = Announcer(links, frames, sleep=waited.append).announce(WEB, (PORT,))
+    [problem] = Announcer(switches, frames, sleep=waited.append).announce(WEB, (PORT,))
 
     assert waited[:FIRST_TRIES] == [0.0, *REPEATS_S][:FIRST_TRIES]
     assert problem == f"{MAC} could not be announced on br-data: Network is down"
@@ -164,65 +175,92 @@ def test_departures_that_nobody_comes_back_for_are_forgotten(gaps):
 # ---- the source's verification
 
 
-def unverified(links, frames, *, addresses=(ADDRESS,), waited=None):
+def unverified(switches, frames, *, port=PORT, addresses=(ADDRESS,), waited=None):
     return verification.unverified(
-        links,
+        switches,
         frames,
-        (replace(PORT, tap=""),),
+        (replace(port, tap=""),),
         addresses={MAC: addresses} if addresses else {},
         sleep=(waited if waited is not None else []).append,
     )
 
 
-def test_it_is_verified_when_the_guest_answers_through_the_uplink(links, frames):
+def test_it_is_verified_when_the_guest_answers_through_the_uplink(links, switches, frames):
     frames.answers.add(MAC)
     links.learn(MAC, port="data")
     waited = []
 
-    assert unverified(links, frames, waited=waited) == ()
+    assert unverified(switches, frames, waited=waited) == ()
     assert waited == [0.0]
 
 
-def test_an_answer_alone_verifies_nothing(links, frames):
+def test_an_answer_alone_verifies_nothing(links, switches, frames):
     frames.answers.add(MAC)
-    assert unverified(links, frames) == (f"br-data here does not know where {MAC} is",)
+    assert unverified(switches, frames) == (f"br-data here does not know where {MAC} is",)
 
     links.learn(MAC, port="vnet0")
-    assert unverified(links, frames) == (f"br-data here sends what is for {MAC} to the tap vnet0",)
+    assert unverified(switches, frames) == (f"br-data here sends what is for {MAC} to the tap vnet0",)
 
 
-def test_a_way_without_an_answer_verifies_nothing(links, frames):
+def test_a_way_without_an_answer_verifies_nothing(links, switches, frames):
     links.learn(MAC, port="data")
     waited = []
 
-    assert unverified(links, frames, waited=waited) == (f"{MAC} does not answer from there",)
+    assert unverified(switches, frames, waited=waited) == (f"{MAC} does not answer from there",)
     assert waited == list(verification.PAUSES_S)
 
 
-def test_a_guest_whose_address_nobody_knows_is_not_waited_for(links, frames):
+def test_a_guest_whose_address_nobody_knows_is_not_waited_for(links, switches, frames):
     links.learn(MAC, port="data")
     waited = []
 
-    [reason] = unverified(links, frames, addresses=(), waited=waited)
+    [reason] = unverified(switches, frames, addresses=(), waited=waited)
 
     assert reason == f"{MAC} was not asked: no IPv4 address of it is declared, and it sent none"
     assert waited == [0.0]
 
 
-def test_a_vxlan_must_know_behind_which_host_the_guest_is(links, frames):
+def test_a_vxlan_must_know_behind_which_host_the_guest_is(links, switches, frames):
     frames.answers.add(MAC)
     links.add("vx-blue", VXLAN, master="br-data")
     links.learn(MAC, port="vx-blue")
-    assert unverified(links, frames) == (f"vx-blue here does not know behind which host {MAC} is",)
+    assert unverified(switches, frames) == (f"vx-blue here does not know behind which host {MAC} is",)
 
     links.remotes["vx-blue", MAC] = "192.0.2.2"
-    assert unverified(links, frames) == ()
+    assert unverified(switches, frames) == ()
 
 
-def test_links_that_cannot_be_looked_at_are_told(links, frames):
+def test_links_that_cannot_be_looked_at_are_told(links, switches, frames):
     frames.problem = "Network is down"
 
-    assert unverified(links, frames) == (f"{MAC} could not be asked: Network is down",)
+    assert unverified(switches, frames) == (f"{MAC} could not be asked: Network is down",)
+
+
+# ---- Open vSwitch
+
+OVS_PORT = replace(PORT, bridge="br-ovs", is_open_vswitch=True)
+
+
+def test_open_vswitch_is_looked_at_and_never_spoken_to(switches, open_vswitch, frames):
+    announcer = Announcer(switches, frames, sleep=lambda _: None)
+    open_vswitch.ports["br-ovs", MAC] = "uplink"
+    assert announcer.announce(WEB, (OVS_PORT,)) == (
+        f"br-ovs sends what is for {MAC} to uplink, and not to vnet0",
+    )
+
+    open_vswitch.ports["br-ovs", MAC] = "vnet0"
+    assert announcer.announce(WEB, (OVS_PORT,)) == ()
+    assert frames.announced == []
+
+
+def test_a_guest_behind_open_vswitch_is_verified_through_a_port_that_the_kernel_does_not_know(
+    switches, open_vswitch, frames
+):
+    frames.answers.add(MAC)
+    assert unverified(switches, frames, port=OVS_PORT) == (f"br-ovs here does not know where {MAC} is",)
+
+    open_vswitch.ports["br-ovs", MAC] = "vxlan-to-compute2"
+    assert unverified(switches, frames, port=OVS_PORT) == ()
 
 
 # ---- both together, in the conductor

@@ -7,6 +7,7 @@ import pytest
 from common.facts import InterfaceFacts
 from common.migration import DestinationFacts, DomainChanges
 from common.transfer import Declarations, Filtering, InterfaceChange, PortRules, TransferPlan
+from compute_agent.handover.ports import Switches
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import EventKind, HypervisorEvent
 from compute_agent.network_settings import NetworkSettings
@@ -14,6 +15,7 @@ from compute_agent.preparing import Arrival, Departure
 from compute_agent.preparing.interfaces import HostNetworks, Interfaces
 from tests.fakes.domain import guest_xml
 from tests.fakes.host import MIGRATION, Hosts
+from tests.fakes.openvswitch import FakeOpenVSwitch
 from tests.fakes.waiting import WAIT_S
 
 MAC = "52:54:00:4c:00:64"
@@ -38,7 +40,10 @@ def hosts(tmp_path):
 
 def interfaces(host, *, names=None):
     network = HostNetworks(
-        host=host.settings.host, names=names or NetworkSettings(), links=host.links, frames=host.frames
+        host=host.settings.host,
+        names=names or NetworkSettings(),
+        switches=Switches(links=host.links, open_vswitch=FakeOpenVSwitch()),
+        frames=host.frames,
     )
     return Interfaces(host.hypervisor, network, host.core.hub)
 
