@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from common import concurrency
 from compute_agent.errors import LinkError
-from compute_agent.links import AF_BRIDGE, BRIDGE, VXLAN, HostLinks, Link, Links, index_of, link_of
+from compute_agent.links import AF_BRIDGE, BRIDGE, VXLAN, HostLinks, Link, Links, dumped, index_of, link_of
 
 with concurrency.native_modules():
     from pyroute2.netlink.exceptions import NetlinkError
@@ -83,7 +83,7 @@ class HostLinkMaker(HostLinks):
 
     def remove_unfinished(self) -> None:
         def remove(netlink: Any) -> None:
-            for message in tuple(netlink.get_links()):
+            for message in dumped(netlink.get_links):
                 if message.get_attr("IFLA_IFNAME").startswith(_UNFINISHED):
                     netlink.link("del", index=message["index"])
 
@@ -162,7 +162,7 @@ def _remove(netlink: Any, name: str, alias: str) -> bool:
 
 
 def _flooded(netlink: Any, index: int) -> Iterable[str]:
-    for entry in tuple(netlink.get_neighbours(family=AF_BRIDGE, ifindex=index)):
+    for entry in dumped(lambda: netlink.get_neighbours(family=AF_BRIDGE, ifindex=index)):
         if entry.get_attr("NDA_LLADDR") == _EVERYBODY and entry.get_attr("NDA_DST"):
             yield entry.get_attr("NDA_DST")
 
@@ -179,7 +179,7 @@ def _entry(index: int, remote: str) -> dict[str, Any]:
 
 
 def _device_of(netlink: Any, address: str) -> Link | None:
-    for message in tuple(netlink.get_addr()):
+    for message in dumped(netlink.get_addr):
         if address in (message.get_attr("IFA_LOCAL"), message.get_attr("IFA_ADDRESS")):
             (link,) = netlink.get_links(message["index"])
             return link_of(link, {})

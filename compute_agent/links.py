@@ -6,7 +6,7 @@ a moment later. pyroute2 itself is imported as if there were no eventlet, since 
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -15,10 +15,11 @@ from compute_agent.errors import LinkError
 
 with concurrency.native_modules():
     from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
+    from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
     from pyroute2.netlink.rtnl.ndmsg import NTF_MASTER, NTF_SELF, NUD_PERMANENT, NUD_REACHABLE
 
 TIMEOUT_S = 5.0  # an operation takes 3 ms on a quiet host
+DUMP_TRIES = 50  # of one list, while others change what it lists
 
 # Kinds of links, as the kernel's IFLA_INFO_KIND has them. A guest's tap is a `tun`.
 BRIDGE = "bridge"
@@ -131,9 +132,19 @@ def _run_in_native_thread(call: Callable[[], T]) -> T:
 
 
 def _all(netlink: Any) -> tuple[Link, ...]:
-    messages = tuple(netlink.get_links())
+    messages = dumped(netlink.get_links)
     names = {message["index"]: message.get_attr("IFLA_IFNAME") for message in messages}
     return tuple(link_of(message, names) for message in messages)
+
+
+def dumped(ask: Callable[[], Iterable[Any]]) -> tuple[Any, ...]:
+    """All that the kernel lists, as it was at one moment: where something was changed meanwhile, it is asked again."""
+    for _ in range(DUMP_TRIES - 1):
+        try:
+            return tuple(ask())
+        except NetlinkDumpInterrupted:
+            continue
+    return tuple(ask())
 
 
 def link_of(message: Any, names: dict[int, str]) -> Link:

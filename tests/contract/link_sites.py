@@ -68,7 +68,7 @@ class KernelLinkSite:
         self._calls: queue.Queue[tuple[Callable[[], Any], queue.Queue[Any]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
-        self.links = HostLinkMaker(self._run)
+        self.links = HostLinkMaker(self.run)
 
     def add_bridge(self, name: str, *, mtu: int) -> None:
         def add(netlink: Any) -> None:
@@ -121,9 +121,10 @@ class KernelLinkSite:
             with IPRoute() as netlink:
                 operation(netlink)
 
-        self._run(call)
+        self.run(call)
 
-    def _run(self, call: Callable[[], Any]) -> Any:
+    def run(self, call: Callable[[], Any]) -> Any:
+        """In the thread that is in the namespace."""
         answer: queue.Queue[Any] = queue.Queue()
         self._calls.put((call, answer))
         result = answer.get(timeout=TIMEOUT_S)

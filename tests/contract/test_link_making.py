@@ -1,15 +1,18 @@
 """Links that are made and removed: the fake, and the kernel in a network namespace of its own."""
 
+import itertools
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from compute_agent.errors import LinkError
-from compute_agent.link_making import BRIDGE, VLAN, VXLAN, NewLink
+from compute_agent.link_making import BRIDGE, VLAN, VXLAN, HostLinkMaker, NewLink
 from tests.contract.link_sites import FakeLinkSite, KernelLinkSite, LinkSite
 
 ALIAS = "limosa red"
+LOOKS = 200
 BR_RED = NewLink(name="br-red", kind=BRIDGE, alias=ALIAS, mtu=1400)
 VXLAN42 = NewLink(
     name="vxlan42", kind=VXLAN, alias=ALIAS, mtu=1400, segment=42, device="eth1", local="192.0.2.1", port=4789
@@ -142,3 +145,33 @@ def test_a_vlan_is_made_or_the_kernels_reason_is_told(kernel: KernelLinkSite) ->
         found = kernel.links.find("eth1.7")
         assert found is not None
         assert (found.kind, found.alias, found.is_up) == ("vlan", ALIAS, True)
+
+
+def test_links_are_listed_while_others_come_and_go(kernel: KernelLinkSite) -> None:
+    """The kernel says of such a list that it was interrupted, and pyroute2 raises: it must be asked again."""
+
+    def look_while_they_change() -> None:
+        here = HostLinkMaker(
+            lambda call: call()
+        )  # this thread is in the site's namespace, and so is what it starts
+        stopping = threading.Event()
+
+        def change() -> None:
+            for number in itertools.count():
+                if stopping.is_set():
+                    break
+                name = f"br-{number % 20}"
+                here.make(replace(BR_RED, name=name)) if here.find(name) is None else here.remove_ours(
+                    name, alias=ALIAS
+                )
+
+        changing = threading.Thread(target=change)
+        changing.start()
+        try:
+            for _ in range(LOOKS):
+                assert "eth1" in {link.name for link in here.all()}
+        finally:
+            stopping.set()
+            changing.join(10)
+
+    kernel.run(look_while_they_change)
