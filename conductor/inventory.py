@@ -90,8 +90,8 @@ def _take_over(session: Session, report: Report) -> _Taken:
     host.report_sequence = report.sequence
     has_new_vtep = False
     if report.facts is not None:
-        known = hosts.facts_of(host)
-        has_new_vtep = report.facts.vtep_address != ("" if known is None else known.vtep_address)
+        vtep_address = report.facts.vtep_address or None
+        has_new_vtep, host.vtep_address = vtep_address != host.vtep_address, vtep_address
         host.facts = hosts.facts_json(report.facts)
     events = settling.take_over_guests(session, report)
     return _Taken(

@@ -41,6 +41,9 @@ class Host(Base):
     past_start_id: Mapped[str | None] = mapped_column(Name)
     facts: Mapped[str | None] = mapped_column(Json)  # common.facts.HostFacts
     disabled_reason: Mapped[str | None] = mapped_column(Text)  # by an administrator; NULL: enabled
+    vtep_address: Mapped[str | None] = mapped_column(
+        Name
+    )  # of its facts: every host asks for those of all others
 
 
 class Conductor(Base):

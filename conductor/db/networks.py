@@ -11,7 +11,7 @@ from common.facts import GuestFacts
 from common.network_views import NetworkKind
 from common.states import Phase
 from common.transfer import ManagedNetwork
-from conductor.db import hosts, instances, sagas
+from conductor.db import instances, sagas
 from conductor.db.models import Host, Instance, Migration
 from conductor.db.network_models import Network, NetworkAttachment
 
@@ -96,9 +96,8 @@ def uses(guest: GuestFacts, bridge: str) -> bool:
 
 def vteps(session: Session, *, but: str) -> tuple[str, ...]:
     """The tunnel addresses of all other hosts, as their agents report them."""
-    query = select(Host).where(Host.name != but).order_by(Host.name)
-    found = (hosts.facts_of(row) for row in session.scalars(query))
-    return tuple(facts.vtep_address for facts in found if facts is not None and facts.vtep_address)
+    query = select(Host.vtep_address).where(Host.name != but, Host.vtep_address.is_not(None))
+    return tuple(address for address in session.scalars(query.order_by(Host.name)) if address)
 
 
 def managed(row: Network) -> ManagedNetwork:

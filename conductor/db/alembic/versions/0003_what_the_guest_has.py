@@ -78,6 +78,7 @@ def _firewall() -> None:
 
 
 def _create_networks() -> None:
+    op.add_column("hosts", sa.Column("vtep_address", NAME, nullable=True))
     op.create_table(
         "networks",
         sa.Column("name", NAME, nullable=False),
