@@ -1,13 +1,15 @@
 """Disks that are block devices or volumes of storage pools, on loop devices and directories: this kernel has no others."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
-from tests.lab import observer
+from tests.lab import loop_volumes, observer
 from tests.lab.test_guest_checks import REFUSED, define
 
 NAME = "devices"
@@ -16,6 +18,7 @@ LOCAL, SHARED = f"/srv/local/{NAME}", f"/srv/shared/{NAME}"
 DEVICE = f"{LOCAL}.device"  # a link to another loop device on each host
 POOL = "images"
 MIB = 2**20
+RATE_KIB_S = 512
 
 
 class Loops:
@@ -45,6 +48,39 @@ def loops(lab: Lab) -> Iterator[Loops]:
     loops.end()
     for host in HOSTS:
         lab.exec(host, ["sh", "-c", f"rm -f {LOCAL}* {SHARED}*"])
+
+
+@pytest.fixture
+def groups(lab: Lab) -> Iterator[str]:
+    """A volume group of one name on each host, see `loop_volumes`: its directory below /dev is each host's own."""
+    group = Path("/dev") / loop_volumes.GROUP  # a mount point in the one /dev of this machine
+    group.mkdir(exist_ok=True)
+    programs = f"{LOCAL}-bin"
+    for host in HOSTS:
+        tree = lab.paths.host(host) / programs.lstrip("/")
+        tree.mkdir(parents=True)
+        shutil.copyfile(loop_volumes.__file__, tree / "lvs")
+        (tree / "lvs").chmod(0o755)
+        script = (
+            f"cd {programs}; for name in vgs lvcreate lvremove; do ln -s lvs $name; done; "
+            f"mount --bind {programs} /usr/local/sbin; mount -t tmpfs tmpfs {group}"
+        )
+        lab.exec(host, ["sh", "-ec", script])
+    yield loop_volumes.GROUP
+    lab.guest_delete(NAME)
+    for host in HOSTS:
+        lab.exec(
+            host,
+            [
+                "sh",
+                "-c",
+                f"for one in {group}/*; do [ ! -e $one ] || losetup --detach $(readlink $one); done",
+            ],
+        )
+        lab.exec(
+            host, ["sh", "-c", f"umount /usr/local/sbin {group}; rm -rf {programs} {loop_volumes.STATE}"]
+        )
+    group.rmdir()
 
 
 def disk(type: str, source: str) -> str:
@@ -101,6 +137,25 @@ def test_loop_devices_are_known_by_their_files(
         ).stdout.strip()
         == "0"
     )
+
+
+def test_a_volume_of_a_group_is_copied_and_removed_from_its_source(lab: Lab, groups: str) -> None:
+    """LVM's programs are a script here; the devices, QEMU and what is copied are real."""
+    device = f"/dev/{groups}/data"
+    lab.exec("compute1", ["lvcreate", "--name", "data", "--size", f"{16 * MIB}b", groups])
+    first = lab.guest_create(NAME, "compute1", GuestOptions(devices=disk("block", f"dev='{device}'")))
+    observer.wait_until_found(lab, NAME)
+    assert lab.ask(NAME, f"pattern vdb {RATE_KIB_S}") == "ok"
+
+    shown = observer.migrate(lab, NAME, "compute2")
+
+    assert shown["status"] == "completed"
+    assert lab.ask(NAME, "pattern vdb 0") == "ok"
+    equal, pairs = lab.ask(NAME, "compare vdb").split()
+    assert (equal, int(pairs) > 0) == ("equal", True)
+    assert lab.exec("compute1", ["ls", f"/dev/{groups}"]).stdout == ""
+    assert lab.exec("compute2", ["ls", f"/dev/{groups}"]).stdout.split() == ["data"]
+    observer.assert_one_guest(lab, NAME, host="compute2", boot_id=first.boot_id)
 
 
 @pytest.fixture
