@@ -15,10 +15,9 @@ _INITIATOR = re.compile(
 VOLUME_OPTIONS = [
     cfg.StrOpt(
         "initiator",
-        sample_default="<as in /etc/iscsi/initiatorname.iscsi>",
         help="The iSCSI name (IQN) by which QEMU of this host is known to targets: put in the place of the source's "
         "name in the XML of a guest that comes. A guest whose XML has none is known to targets by a name of its own, and "
-        "keeps it. Unset, and without that file: the name in the XML stays.",
+        "keeps it. Unset: with grants = none the name in the XML stays, else it is that of /etc/iscsi/initiatorname.iscsi.",
     ),
     cfg.StrOpt(
         "grants",

@@ -23,9 +23,12 @@ class VolumeSettings:
     @classmethod
     def read(cls, conf: cfg.ConfigOpts) -> "VolumeSettings":
         options = conf.volumes
+        host_initiator = initiator_in(INITIATOR_NAME_FILE)
+        # Unasked, a name in the XML stays: it may be the guest's own, and the only one that its target lets in.
+        is_replaced = options.grants != "none"
         return cls(
-            initiator=options.initiator or initiator_in(INITIATOR_NAME_FILE),
-            host_initiator=initiator_in(INITIATOR_NAME_FILE),
+            initiator=options.initiator or (host_initiator if is_replaced else ""),
+            host_initiator=host_initiator,
             grants=options.grants,
             tgtadm=tuple(shlex.split(options.tgtadm)),
             grants_command=options.grants_command or "",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.faults import Victim
+from lab.guest.disks import LOCAL_DISK_MIB, LocalDisk
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
 from lab.volumes import IscsiTarget, VolumeServers, initiator
@@ -80,6 +81,7 @@ def test_volumes_move_with_their_guest_and_access_to_them_as_well(
         xml = lab.virsh(DEST, "dumpxml", *inactive, guest_name)
         assert initiator(DEST) in xml and initiator(SOURCE) not in xml
     assert admitted(servers, target) == connected(servers, target) == [initiator(DEST)]
+    assert migration["progress"]["statistics"]["disk_total"] == 0
     done = lab.virsh(DEST, "domjobinfo", "--completed", guest_name)
     assert "Memory processed" in done and "File processed" not in done, "something of a disk was copied"
     story = lab.limosa("migration", "log", migration["id"]).stdout
@@ -90,6 +92,28 @@ def test_volumes_move_with_their_guest_and_access_to_them_as_well(
     assert observer.migrate(lab, guest_name, SOURCE)["status"] == "completed"
     assert lab.ask(guest_name, "read vdc") == "further"
     assert admitted(servers, target) == [initiator(SOURCE)]
+
+
+def test_of_a_guest_with_volumes_and_a_local_disk_that_disk_alone_is_copied(
+    lab: Lab, guest_name: str, servers: VolumeServers
+) -> None:
+    export, target = servers.nbd("mixed"), servers.target("mixed")
+    servers.admit(target, initiator(SOURCE))
+    disks = export.disk_xml("vdc") + target.disk_xml("vdd", initiator=initiator(SOURCE))
+    options = GuestOptions(devices=disks, local_disks=(LocalDisk(device="vdb"),))
+    first = lab.guest_create(guest_name, SOURCE, options)
+    observer.wait_until_found(lab, guest_name)
+    for device in ("vdb", "vdc", "vdd"):
+        lab.ask(guest_name, f"write {device} on-{device}")
+
+    migration = observer.migrate(lab, guest_name, DEST)
+
+    assert migration["status"] == "completed"
+    assert migration["progress"]["statistics"]["disk_total"] == LOCAL_DISK_MIB * 2**20
+    for device in ("vdb", "vdc", "vdd"):
+        assert lab.ask(guest_name, f"read {device}") == f"on-{device}"
+    assert admitted(servers, target) == [initiator(DEST)]
+    observer.assert_one_guest(lab, guest_name, host=DEST, boot_id=first.boot_id)
 
 
 def test_a_server_that_the_dest_does_not_reach_refuses_and_names_it(

@@ -135,6 +135,12 @@ def test_every_flag_of_the_installed_libvirt_is_known():
         ("[libvirt]\nlive_migration_downtime_delay = 2", "libvirt", "live_migration_downtime_delay", "3"),
         ("[libvirt]\nlive_migration_bandwidth = -1", "libvirt", "live_migration_bandwidth", "0"),
         ("[libvirt]\nlive_migration_poll_interval = 0", "libvirt", "live_migration_poll_interval", "0.05"),
+        ("[volumes]\ninitiator = compute1", "volumes", "initiator", "no iSCSI name"),
+        ("[volumes]\ngrants = everybody", "volumes", "grants", "everybody"),
+        ("[volumes]\ngrants = exec", "volumes", "grants_command", "needs it"),
+        ("[volumes]\ngrants_command = grant.sh", "volumes", "grants_command", "no absolute path"),
+        ("[volumes]\ntgtadm = ssh 'root", "volumes", "tgtadm", "cannot be read"),
+        ("[volumes]\nsecrets_path = secrets", "volumes", "secrets_path", "no absolute path"),
         (
             "[libvirt]\nlive_migration_timeout_action = shrug",
             "libvirt",

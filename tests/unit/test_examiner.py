@@ -4,8 +4,9 @@ import pytest
 
 from common.checks import CHECK_FAILED, MEMORY_SHORT, STORAGE_NOT_SHARED, refusing
 from common.migration import CheckDestArguments, CheckSourceArguments, DestinationFacts
-from common.states import Result, StorageMode, Verb
+from common.states import DiskWay, Result, StorageMode, Verb
 from common.transfer import Declarations
+from common.volumes import VolumeConnection
 from compute_agent import probes as probes_module
 from tests.fakes.host import Hosts
 
@@ -72,6 +73,26 @@ def test_a_disk_that_the_dest_has_refused_is_not_told_a_second_time_by_the_sourc
     assert [finding.code for finding in refusing(refused.findings)] == [STORAGE_NOT_SHARED.code]
 
     assert check_source(hosts, refused.dest_facts).findings == ()
+
+
+@pytest.mark.parametrize("mode", StorageMode)
+def test_a_device_that_the_dest_is_to_attach_is_not_missed_and_not_copied(hosts, mode):
+    disk = "<disk type='block'><source dev='/dev/no-such-device'/><target dev='vdb'/></disk>"
+    domain = hosts.source.hypervisor.domains[hosts.uuid]
+    domain.live_xml = domain.live_xml.replace("<memballoon", disk + "<memballoon")
+    volume = VolumeConnection(
+        target="vdb", driver="fibre_channel", name="lun7", is_host_attached=True, properties={"wwn": "5"}
+    )
+    address = ("vdb", "block", "/dev/no-such-device", "disk")
+    declared = Declarations(storage=mode, volumes=(volume,))
+    checked = check_dest(hosts, arguments(hosts, address, declared=declared))
+    assert refusing(checked.findings) == ()
+    assert [(one.disk, checked.dest_facts.rooms) for one in checked.dest_facts.absent] == [("vdb", ())]
+
+    told = CheckSourceArguments(dest_facts=checked.dest_facts, declared=declared)
+    outcome = hosts.source.do(hosts.command(Verb.CHECK_SOURCE, 2, told))
+    assert [(each.target, each.way) for each in outcome.plan.disks] == [("vdb", DiskWay.VOLUME)]
+    assert outcome.plan.volumes == (volume,)
 
 
 def test_storage_that_hangs_is_a_finding_beside_the_others(hosts, image, monkeypatch):
