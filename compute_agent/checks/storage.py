@@ -18,8 +18,10 @@ from compute_agent import probes, storage
 from compute_agent.checks import disk_locks
 from compute_agent.checks.look import SourceLook
 from compute_agent.migrate_request import TUNNELLED
+from compute_agent.qemu_process import open_files
 from compute_agent.storage import parts, ways
 from compute_agent.storage.driver import Disk
+from compute_agent.storage.gate import GATE
 from compute_agent.storage.making import ImageMaker, ImageNotCopyableError
 from compute_agent.storage.volume import located_here
 from compute_agent.storage.ways import Seen, Sight
@@ -29,6 +31,8 @@ from compute_agent.subprocesses import user_of
 NETWORKED: Final = frozenset(
     (*disk_locks.FILE_SYSTEMS, "nfs", "cifs", "smb3", "9p", "virtiofs", "afs", "beegfs")
 )
+
+LOOK_TIMEOUT_S = 20.0
 
 Makers = Mapping[str, ImageMaker]
 
@@ -78,9 +82,22 @@ def _way(
     if against:
         return copied, against
     try:
-        return replace(copied, images=_images(disk, below, makers)), ()
+        images = _images(disk, below, makers)
+        _require_open(images[0], look.instance)
+        return replace(copied, images=images), ()
     except ImageNotCopyableError as error:
         return copied, [_not_copyable(look, disk, error)]
+
+
+def _require_open(image: DiskImage, instance: str) -> None:
+    """What QEMU copies is the file that it has open; what is removed on the source afterwards is the one of that name."""
+    if not {"device", "inode"} <= image.identity.keys():
+        return
+    opened = GATE.look(open_files, instance, timeout_s=LOOK_TIMEOUT_S, what=f"the QEMU of {instance}")
+    named = int(image.identity["device"]), int(image.identity["inode"])
+    if opened is not None and named not in opened:
+        reason = "its QEMU has another file open than the one that is there by now"
+        raise ImageNotCopyableError(path=image.path, reason=reason)
 
 
 def _attached(look: SourceLook) -> frozenset[str]:

@@ -94,6 +94,19 @@ def test_a_file_of_the_dest_is_never_overwritten(lab: Lab, boot_id: str, route: 
     observer.assert_one_guest(lab, NAME, host=source, boot_id=boot_id)
 
 
+def test_a_file_that_took_the_place_of_the_guests_disk_is_not_removed_for_it(
+    lab: Lab, boot_id: str, route: tuple[str, str]
+) -> None:
+    source, dest = route
+    path = f"/srv/local/{RAW}"
+    lab.exec(source, ["sh", "-ec", f"mv {path} {path}.really; truncate -s 1M {path}"])
+    try:
+        assert "its QEMU has another file open" in refused(lab, dest)
+    finally:
+        lab.exec(source, ["mv", f"{path}.really", path])
+    observer.assert_one_guest(lab, NAME, host=source, boot_id=boot_id)
+
+
 def test_a_base_image_that_differs_is_refused_and_nothing_is_left(
     lab: Lab, boot_id: str, route: tuple[str, str]
 ) -> None:

@@ -23,9 +23,9 @@ from common.migration import (
     ObserveArguments,
 )
 from common.states import Result, SourceSeen, StorageMode, Verb
-from common.storage_checks import DISK_IN_THE_WAY, PENDING_DISK
+from common.storage_checks import DISK_IN_THE_WAY, DISK_NOT_COPYABLE, PENDING_DISK
 from common.transfer import Declarations
-from compute_agent.checks import movable
+from compute_agent.checks import movable, storage
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import DomainState, EventKind, JobKind, Reason
 from compute_agent.settings import LiveMigrationSettings
@@ -182,6 +182,26 @@ def test_a_disk_that_came_after_the_dest_was_asked_refuses(hosts):
     [finding] = check(hosts).findings
 
     assert finding.evidence["path"] == "/srv/late.raw"
+
+
+@pytest.mark.parametrize("is_open", [True, False, None])
+def test_a_file_that_took_the_place_of_the_one_that_qemu_has_open_is_not_taken_for_it(
+    hosts, tmp_path, monkeypatch, is_open
+):
+    path = tmp_path / "web1.raw"
+    path.write_bytes(b"\0" * 512)
+    give_disk(hosts, path)
+    number = path.stat().st_dev, path.stat().st_ino
+    opened = {True: frozenset({number}), False: frozenset({(1, 1)}), None: None}[is_open]
+    monkeypatch.setattr(storage, "open_files", lambda _uuid: opened)
+
+    outcome = check(
+        hosts, absent=(AbsentDisk(disk="vda", path=str(path), reason="compute2 has no such file"),)
+    )
+
+    codes = [DISK_NOT_COPYABLE.code] if is_open is False else []
+    assert [finding.code for finding in outcome.findings] == codes
+    assert (outcome.plan is None) is (is_open is False)
 
 
 def test_a_disk_of_the_next_start_is_told(hosts):
