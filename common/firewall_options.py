@@ -8,6 +8,7 @@ FIREWALL_OPTIONS = [
         default="nftables",
         choices=[
             ("nftables", "tables of our own; needs br_netfilter"),
+            ("nwfilter", "libvirt's network filters; on all hosts or on none"),
             ("none", "guests with security groups are refused here"),
         ],
         help="What filters the guests of this host that were given a security group. A guest without one is never filtered.",

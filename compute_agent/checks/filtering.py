@@ -16,7 +16,7 @@ def check_filtering(look: DestLook) -> Iterator[Finding]:
     ports, host, name = look.declared.filtering.ports, look.settings.host, look.guest.name
     if not ports:
         return
-    for reason in make_driver(look.settings.firewall).problems(look.declared.filtering):
+    for reason in make_driver(look.settings.firewall, look.hypervisor).problems(look.declared.filtering):
         yield FIREWALL_UNFIT.finding(host, instance=name, reason=reason)
     by_mac = {interface.mac.lower(): interface for interface in look.guest.interfaces}
     for port in ports:

@@ -77,7 +77,7 @@ class HostFirewall:
             kept, ConnectionTracking(), conductor, arrivals=arrivals, host=settings.host
         )
         return cls(
-            make_driver(settings.firewall),
+            make_driver(settings.firewall, hypervisor),
             kept,
             hypervisor,
             conductor,

@@ -72,13 +72,7 @@ class NftablesDriver:
         except FirewallError as error:
             yield str(error)
             return
-        for family in sorted(_families(filtering)):
-            setting = self._sysctl_path / _SYSCTL_OF_FAMILY[family]
-            if _content(setting) != "1":
-                yield (
-                    f"{'.'.join(setting.parts[-3:])} is not 1: no connection would be recognised, and all answers to the "
-                    "guest dropped"
-                )
+        yield from bridge_netfilter_problems(filtering, sysctl_path=self._sysctl_path)
 
     def changes(
         self, guest: FilteredGuest, interfaces: Iterable[InterfaceFacts]
@@ -126,6 +120,17 @@ class NftablesDriver:
             return run_command([NFT, *arguments], input_text=script, timeout_s=TIMEOUT_S)
         except CommandError as error:
             raise FirewallError(driver=self.name, reason=str(error)) from error
+
+
+def bridge_netfilter_problems(filtering: Filtering, *, sysctl_path: Path = BRIDGE_SYSCTL) -> Iterable[str]:
+    """Why bridged packets do not meet connection tracking on this host, as sentences."""
+    for family in sorted(_families(filtering)):
+        setting = sysctl_path / _SYSCTL_OF_FAMILY[family]
+        if _content(setting) != "1":
+            yield (
+                f"{'.'.join(setting.parts[-3:])} is not 1: no connection would be recognised, and all answers to the "
+                "guest dropped"
+            )
 
 
 def _mac(digits: str) -> str:

@@ -14,6 +14,7 @@ from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
 from compute_agent.hypervisor.bridges import Bridges
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
+from compute_agent.hypervisor.nwfilters import NetworkFilters
 from compute_agent.hypervisor.pools import StoragePools
 from compute_agent.hypervisor.reading import RemoteFiles
 from compute_agent.hypervisor.secrets import Secrets
@@ -195,7 +196,7 @@ class MigrationCall(Protocol):
         """Close the connection without calling; nothing happens after `issue`."""
 
 
-class Hypervisor(RemoteFiles, Bridges, StoragePools, Secrets, Protocol):
+class Hypervisor(RemoteFiles, Bridges, StoragePools, Secrets, NetworkFilters, Protocol):
     """One host's hypervisor."""
 
     def start(self) -> None:

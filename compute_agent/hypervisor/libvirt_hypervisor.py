@@ -37,6 +37,7 @@ from compute_agent.hypervisor.libvirt_errors import (
 from compute_agent.hypervisor.libvirt_secrets import LibvirtSecrets
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 from compute_agent.hypervisor.migration_call import LibvirtMigrationCall
+from compute_agent.hypervisor.nwfilters import LibvirtNetworkFilters
 from compute_agent.hypervisor.pools import LibvirtStoragePools
 from compute_agent.hypervisor.remote_files import LibvirtRemoteFiles
 from compute_agent.hypervisor.xml_text import XmlText
@@ -52,7 +53,9 @@ OBSERVE_PAUSE_S = 0.1
 T = TypeVar("T")
 
 
-class LibvirtHypervisor(LibvirtRemoteFiles, LibvirtBridges, LibvirtStoragePools, LibvirtSecrets):
+class LibvirtHypervisor(
+    LibvirtRemoteFiles, LibvirtBridges, LibvirtStoragePools, LibvirtSecrets, LibvirtNetworkFilters
+):
     """See `driver.Hypervisor`."""
 
     def __init__(self, uri: str, *, timeout_s: float, files: HostFiles) -> None:

@@ -10,8 +10,10 @@ from typing import ClassVar
 
 from common.firewall_checks import FIREWALL_UNFIT
 from common.migration import DomainChanges
+from common.transfer import Filtering
 from compute_agent.firewall.guest_connections import PART
 from compute_agent.firewall.host_firewall import HostFirewall
+from compute_agent.firewall.nwfilter_xml import name_of
 from compute_agent.preparing.arrivals import Item
 from compute_agent.preparing.preparation import (
     Arrival,
@@ -40,7 +42,10 @@ class FirewallPreparation(Preparation):
         filtering = self._firewall.filtering_of(arrival.instance, arrival.declared.filtering)
         if not filtering.ports:
             return Prepared()
-        problems = tuple(self._firewall.driver.problems(filtering))
+        problems = (
+            *self._firewall.driver.problems(filtering),
+            *_mixed(arrival, filtering, self._firewall.driver.name),
+        )
         if problems:
             findings = tuple(
                 FIREWALL_UNFIT.finding(self._host, instance=arrival.name, reason=problem)
@@ -80,3 +85,13 @@ class FirewallPreparation(Preparation):
         if not self._firewall.forget(departure.instance):
             return Released()
         return Released(sentences=("its firewall rules were released",))
+
+
+def _mixed(arrival: Arrival, filtering: Filtering, driver: str) -> Iterator[str]:
+    """Why what filters it on its source does not fit what filters here. By the source's last look: a report may be older."""
+    macs = {port.mac.lower() for port in filtering.ports}
+    for interface in arrival.plan.interfaces:
+        has_filter = interface.nwfilter == name_of(interface.mac)
+        if interface.mac.lower() in macs and has_filter != (driver == "nwfilter"):
+            yield f"[firewall]driver there is {driver}, and its source's {'nwfilter' if has_filter else 'another'}"
+            return

@@ -4,6 +4,7 @@ guest [eth0] ---- [lm5254...01] br0 [vnet7] ---- [eth0] bystander
                                 br0 [uplink] --- [eth0] peer
 """
 
+import contextlib
 import ctypes
 import os
 import queue
@@ -16,7 +17,8 @@ from typing import TypeVar
 
 CLONE_NEWNET = 0x40000000
 TIMEOUT_S = 10.0
-SILENCE_S = 0.15  # in which an answer would long have come
+SILENCE_S = 0.15  # in which an answer would have come, mostly
+WAIT_S = 5.0  # for one that must come
 BRIDGE = "br0"
 
 GUEST_MAC, BYSTANDER_MAC, PEER_MAC = "52:54:00:00:00:01", "52:54:00:00:00:02", "52:54:00:00:00:03"
@@ -101,46 +103,61 @@ class PacketSite:
         return made
 
     def passes(
-        self,
-        sender: Namespace,
-        receiver: Namespace,
-        address: str,
-        port: int,
-        *,
-        source: str = "0.0.0.0",
+        self, sender: Namespace, receiver: Namespace, address: str, port: int, *, source: str = "0.0.0.0"
     ) -> bool:
-        """Whether a datagram gets there."""
-        receives = self.socket(receiver, socket.SOCK_DGRAM, ("", port))
-        sends = self.socket(sender, socket.SOCK_DGRAM, (source, 0))
-        sends.sendto(b"hello", (address, port))
-        receives.settimeout(SILENCE_S)
-        try:
-            return receives.recv(100) == b"hello"
-        except TimeoutError:
-            return False
-        finally:
-            receives.close()
-            sends.close()
+        """Whether a datagram gets there; sent again, since the first ones may wait for an address."""
+        return self._arrives(sender, receiver, (address, port), source, tries=round(WAIT_S / SILENCE_S))
+
+    def drops(
+        self, sender: Namespace, receiver: Namespace, address: str, port: int, *, source: str = "0.0.0.0"
+    ) -> bool:
+        """Whether it does not."""
+        return not self._arrives(sender, receiver, (address, port), source, tries=2)
 
     def connects(self, sender: Namespace, receiver: Namespace, address: str, port: int) -> bool:
         """Whether a TCP connection comes about."""
-        listens = self.socket(receiver, socket.SOCK_STREAM, ("", port))
-        connects = self.socket(sender, socket.SOCK_STREAM)
-        connects.settimeout(2 * SILENCE_S)
-        try:
-            connects.connect((address, port))
-        except TimeoutError:
-            return False
-        finally:
-            listens.close()
-            connects.close()
-        return True
+        return self._connects(sender, receiver, (address, port), timeout_s=WAIT_S)
+
+    def refuses(self, sender: Namespace, receiver: Namespace, address: str, port: int) -> bool:
+        """Whether none does."""
+        return not self._connects(sender, receiver, (address, port), timeout_s=2 * SILENCE_S)
 
     def close(self) -> None:
         for each in self._sockets:
             each.close()
         for namespace in (self.guest, self.bystander, self.peer, self.host):
             namespace.close()
+
+    def _arrives(
+        self, sender: Namespace, receiver: Namespace, to: tuple[str, int], source: str, *, tries: int
+    ) -> bool:
+        receives = self.socket(receiver, socket.SOCK_DGRAM, ("", to[1]))
+        sends = self.socket(sender, socket.SOCK_DGRAM, (source, 0))
+        receives.settimeout(SILENCE_S)
+        try:
+            for _ in range(tries):
+                sends.sendto(b"hello", to)
+                with contextlib.suppress(TimeoutError):
+                    return receives.recv(100) == b"hello"
+            return False
+        finally:
+            receives.close()
+            sends.close()
+
+    def _connects(
+        self, sender: Namespace, receiver: Namespace, to: tuple[str, int], *, timeout_s: float
+    ) -> bool:
+        listens = self.socket(receiver, socket.SOCK_STREAM, ("", to[1]))
+        connects = self.socket(sender, socket.SOCK_STREAM)
+        connects.settimeout(timeout_s)
+        try:
+            connects.connect(to)
+        except TimeoutError:
+            return False
+        finally:
+            listens.close()
+            connects.close()
+        return True
 
     def _join(self, member: Namespace, port: str, mac: str, address: str) -> None:
         self.host.ip(

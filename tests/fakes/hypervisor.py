@@ -39,6 +39,7 @@ from compute_agent.hypervisor.looks import Obstacles
 from compute_agent.hypervisor.xml_text import XmlText
 from tests.fakes.domain import HOST_FACTS, FakeDomain
 from tests.fakes.network import FakeNetwork
+from tests.fakes.nwfilters import FakeNetworkFilters
 from tests.fakes.pools import FakePools
 from tests.fakes.remote_files import FakeRemoteFiles
 from tests.fakes.secrets import FakeSecrets
@@ -88,13 +89,14 @@ class FakeMigrationCall:
         self.is_over = True
 
 
-class FakeHypervisor(FakeSuitability, FakeRemoteFiles, FakePools, FakeSecrets):
+class FakeHypervisor(FakeSuitability, FakeRemoteFiles, FakePools, FakeSecrets, FakeNetworkFilters):
     """One host. `calls` are the migrations that were issued here; `has_permit` stands for the host's hook."""
 
     def __init__(self, world: FakeWorld, name: str) -> None:
         FakeSuitability.__init__(self, self.require_up)
         FakeRemoteFiles.__init__(self, world.by_uri)
         FakePools.__init__(self, self.require_up)
+        FakeNetworkFilters.__init__(self, self.require_up)
         FakeSecrets.__init__(self, world.by_uri)
         self.world = world
         self.name = name

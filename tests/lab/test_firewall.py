@@ -29,31 +29,26 @@ def filtering(lab: Lab) -> Iterator[None]:
 @pytest.fixture
 def guest(lab: Lab, filtering: None) -> Iterator[tuple[str, str]]:
     """A guest on compute1 that takes one port's packets and no others: its name and boot id."""
-    name = "guarded"
+    with a_guarded_guest(lab, "guarded") as boot_id:
+        yield "guarded", boot_id
+
+
+@contextmanager
+def a_guarded_guest(lab: Lab, name: str) -> Iterator[str]:
     first = lab.guest_create(name, "compute1")
     observer.wait_until_found(lab, name)
     lab.limosa("security-group", "create", "web")
     for protocol in ("udp", "tcp"):
-        lab.limosa(
-            "security-group",
-            "rule",
-            "add",
-            "web",
-            "--ingress",
-            "--protocol",
-            protocol,
-            "--port",
-            str(GUEST_PORT),
-        )
+        rule = ("--ingress", "--protocol", protocol, "--port", str(GUEST_PORT))
+        lab.limosa("security-group", "rule", "add", "web", *rule)
     allow_answers_only(lab, "web")
     here = registry.get(name, paths=lab.paths)
-    lab.limosa(
-        "port", "set", name, network.guest_mac(here.number), "--address", here.address, "--group", "web"
-    )
+    mac = network.guest_mac(here.number)
+    lab.limosa("port", "set", name, mac, "--address", here.address, "--group", "web")
     wait_until_filtered(lab, name, "compute1")
-    yield name, first.boot_id
-    lab.limosa("port", "unset", name, network.guest_mac(here.number))
-    observer.wait_until(lambda: not any(ruleset(lab, host) for host in HOSTS), what="nobody is filtered")
+    yield first.boot_id
+    lab.limosa("port", "unset", name, mac)
+    observer.wait_until(lambda: not any(is_filtering(lab, host) for host in HOSTS), what="nobody is filtered")
     lab.guest_delete(name)
     lab.limosa("security-group", "delete", "web")
 
@@ -122,6 +117,29 @@ def test_a_guest_without_a_group_meets_no_rule_on_either_host(lab: Lab, guest_na
     assert "vnet" in lab.virsh("compute2", "domiflist", guest_name)
 
 
+def test_libvirts_filters_do_the_same(lab: Lab, filtering: None) -> None:
+    name = "filtered"
+    with (
+        agents_with(lab, "firewall.driver", "nwfilter", usual="nftables"),
+        a_guarded_guest(lab, name) as boot_id,
+    ):
+        with (
+            lab.connection(name, port=GUEST_PORT) as connection,
+            lab.probes(name, port=OTHER_PORT) as denied,
+        ):
+            assert observer.migrate(lab, name, "compute2")["status"] == "completed"
+
+        assert denied.report.lost == denied.report.sent > 0
+        assert connection.report.has_survived, connection.report
+        assert filters(lab, "compute1") == []
+        assert len(filters(lab, "compute2")) == 1
+        observer.assert_one_guest(lab, name, host="compute2", boot_id=boot_id)
+
+
+def filters(lab: Lab, host: str) -> list[str]:
+    return [line for line in lab.virsh(host, "nwfilter-list").splitlines() if "limosa-" in line]
+
+
 def allow_answers_only(lab: Lab, group: str) -> None:
     """Take away what every group begins with: no packet of the guest makes a connection known by itself."""
     shown = json.loads(lab.limosa("security-group", "show", group, "-f", "json").stdout)
@@ -144,8 +162,17 @@ def tables(lab: Lab, host: str) -> list[str]:
 
 
 def wait_until_filtered(lab: Lab, name: str, host: str) -> None:
-    uuid = lab.virsh(host, "domuuid", name).strip()
-    observer.wait_until(lambda: uuid in ruleset(lab, host), what=f"{name} is filtered", timeout_s=20)
+    observer.wait_until(lambda: is_current(lab, name), what=f"{name} is filtered", timeout_s=20)
+    assert is_filtering(lab, host)
+
+
+def is_current(lab: Lab, name: str) -> bool:
+    shown = json.loads(lab.limosa("firewall", "show", name, "-f", "json").stdout)
+    return bool(shown["is_current"] and shown["revision"])
+
+
+def is_filtering(lab: Lab, host: str) -> bool:
+    return "table bridge limosa" in ruleset(lab, host) or filters(lab, host) != []
 
 
 def set_bridge_netfilter(lab: Lab, hosts: Sequence[str], *, is_on: bool) -> None:

@@ -269,6 +269,17 @@ def test_a_host_that_cannot_filter_refuses(site):
     assert site.driver.applied == {}
 
 
+@pytest.mark.parametrize("driver", ["nftables", "nwfilter"])
+def test_drivers_of_two_kinds_do_not_mix(site, driver):
+    site.driver.name = driver
+    with_filter = replace(COMING, nwfilter="limosa-525400000001")
+    fit, unfit = (with_filter, COMING) if driver == "nwfilter" else (COMING, with_filter)
+
+    [finding] = site.preparation.prepare(site.arrival(filtering(), unfit)).findings
+    assert (finding.code, driver in finding.evidence["reason"]) == ("firewall_unfit", True)
+    assert site.preparation.prepare(site.arrival(filtering(), fit)).findings == ()
+
+
 def test_undo_leaves_nothing_and_may_be_repeated(site):
     site.preparation.prepare(site.arrival(filtering()))
 
