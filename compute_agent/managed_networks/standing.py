@@ -30,34 +30,35 @@ class StandingNetworks:
 
     def bridges(self) -> Mapping[str, str]:
         """Those of which anything is here, whole or not, with the bridge; empty, where that is missing."""
-        ours = self._ours()
+        ours = [link for link in self._links.all() if _is_ours(link)]
         bridges = {_network_of(link): link.name for link in ours if link.kind == BRIDGE}
         return {_network_of(link): "" for link in ours} | bridges
 
     def stand(self, network: ManagedNetwork, *, vteps: Iterable[str]) -> bool:
         """Make what is missing of it; whether anything was. Raises NetworkUnusableError, and leaves nothing half made."""
         try:
-            if self.is_anothers(network):
+            here = self._here()
+            if _is_anothers(here.get(network.bridge)):
                 return False
-            wanted = self._wanted(network)
-            self._remove_outdated(network, alias=wanted[0].alias)
-            return self._make(wanted, remotes={*vteps, *network.properties.get("peers", "").split()})
+            wanted = self._wanted(network, here)
+            outdated = _outdated(network, here, alias=wanted[0].alias)
+            for link in outdated:
+                self._links.remove_ours(link.name, alias=link.alias)
+                del here[link.name]
+            return self._make(wanted, here, remotes={*vteps, *network.properties.get("peers", "").split()})
         except LinkError as error:
             raise NetworkUnusableError(network=network.name, reason=str(error)) from error
 
     def remove(self, name: str) -> bool:
         """Whether there was anything to remove."""
-        ours = [link for link in self._ours() if _network_of(link) == name]
+        ours = [link for link in self._links.all() if _is_ours(link) and _network_of(link) == name]
         for link in sorted(ours, key=lambda link: link.kind == BRIDGE):  # its ports first
             self._links.remove_ours(link.name, alias=link.alias)
         return bool(ours)
 
     def ports(self, name: str) -> tuple[str, ...]:
         """What is in its bridge besides its own device: guests' taps, and what somebody has put there."""
-        bridge = self.bridges().get(name)
-        return tuple(
-            link.name for link in self._links.all() if bridge and link.master == bridge and not _is_ours(link)
-        )
+        return _ports(name, self._here())
 
     def remove_unfinished(self) -> None:
         """What a process before this one has left."""
@@ -66,72 +67,54 @@ class StandingNetworks:
     def problem(self, network: ManagedNetwork) -> str:
         """Why it could not be made here; empty: nothing is known that speaks against it."""
         try:
-            if not self.is_anothers(network):
-                self._refuse_outdated(network, alias=self._wanted(network)[0].alias)
+            here = self._here()
+            if not _is_anothers(here.get(network.bridge)):
+                _outdated(network, here, alias=self._wanted(network, here)[0].alias)
         except LinkError as error:
             return str(error)
         return ""
 
     def is_anothers(self, network: ManagedNetwork) -> bool:
         """Whether its bridge is here and not of our making."""
-        bridge = self._links.find(network.bridge)
-        return bridge is not None and not _is_ours(bridge)
+        return _is_anothers(self._links.find(network.bridge))
 
     # ---- within
 
-    def _ours(self) -> tuple[Link, ...]:
-        return tuple(link for link in self._links.all() if _is_ours(link))
+    def _here(self) -> dict[str, Link]:
+        """Asked for once in each method: on a host with many taps the list takes a while."""
+        return {link.name: link for link in self._links.all()}
 
-    def _make(self, wanted: tuple[NewLink, NewLink], *, remotes: Iterable[str]) -> bool:
-        here = {link.name for link in self._links.all()}
-        missing = [link for link in wanted if link.name not in here]
+    def _make(
+        self, wanted: tuple[NewLink, NewLink], here: Mapping[str, Link], *, remotes: Iterable[str]
+    ) -> bool:
         device, bridge = wanted
+        missing = [link for link in wanted if link.name not in here]
         try:
             for link in missing:
                 self._links.make(link)
-            self._links.join(device.name, bridge=bridge.name)
+            if missing or here[device.name].master != bridge.name:
+                self._links.join(device.name, bridge=bridge.name)
             if device.kind == VXLAN and not device.group:
                 self._links.flood_to(device.name, remotes)
         except LinkError:
             for link in reversed(missing):
-                with suppress(
-                    LinkError
-                ):  # the error before it is told; what is left has our alias, and is found again
+                with suppress(LinkError):  # what is left has our alias, and is found again
                     self._links.remove_ours(link.name, alias=link.alias)
             raise
         return bool(missing)
 
-    def _remove_outdated(self, network: ManagedNetwork, *, alias: str) -> None:
-        """Of the same name, or of its bridge, as it was declared before, or with another tunnel address of this host."""
-        self._refuse_outdated(network, alias=alias)
-        for link in self._outdated(network, alias=alias):
-            self._links.remove_ours(link.name, alias=link.alias)
-
-    def _refuse_outdated(self, network: ManagedNetwork, *, alias: str) -> None:
-        for link in self._outdated(network, alias=alias):
-            ports = self.ports(_network_of(link))
-            if ports:
-                raise LinkError(
-                    reason=f"{link.name} is here as it was declared before, and {', '.join(ports)} is in it"
-                )
-
-    def _outdated(self, network: ManagedNetwork, *, alias: str) -> tuple[Link, ...]:
-        return tuple(
-            link
-            for link in self._ours()
-            if link.alias != alias and (_network_of(link) == network.name or link.name == network.bridge)
-        )
-
-    def _wanted(self, network: ManagedNetwork) -> tuple[NewLink, NewLink]:
+    def _wanted(self, network: ManagedNetwork, here: Mapping[str, Link]) -> tuple[NewLink, NewLink]:
         """Its device, then its bridge. Raises LinkError for what this host lacks."""
-        device = self._vlan(network) if network.kind == NetworkKind.VLAN else self._vxlan(network)
+        device = self._vlan(network, here) if network.kind == NetworkKind.VLAN else self._vxlan(network)
+        if _is_anothers(here.get(device.name)):
+            raise LinkError(reason=f"there is a device {device.name} that Limosa did not make")
         bridge = NewLink(name=network.bridge, kind=BRIDGE, alias="", mtu=network.mtu)
         alias = f"{ALIAS}{network.name} {_digest(device, bridge)}"
         return replace(device, alias=alias), replace(bridge, alias=alias)
 
-    def _vlan(self, network: ManagedNetwork) -> NewLink:
+    def _vlan(self, network: ManagedNetwork, here: Mapping[str, Link]) -> NewLink:
         physical = self._settings.physical_here(network.properties.get("physical", ""))
-        carrier = self._links.find(physical)
+        carrier = here.get(physical)
         if carrier is None:
             raise LinkError(reason=f"there is no device {physical} here")
         _refuse_small_mtu(carrier, needed=network.mtu)
@@ -171,6 +154,36 @@ class StandingNetworks:
 def _digest(device: NewLink, bridge: NewLink) -> str:
     """Tells a network from one of the same name that was declared before it."""
     return hashlib.sha256(repr((device, bridge)).encode()).hexdigest()[:DIGEST_CHARS]
+
+
+def _outdated(network: ManagedNetwork, here: Mapping[str, Link], *, alias: str) -> tuple[Link, ...]:
+    """Of its name, or its bridge, as it was declared before, or with another tunnel address; raises LinkError if in use."""
+    found = tuple(
+        link
+        for link in here.values()
+        if _is_ours(link)
+        and link.alias != alias
+        and (_network_of(link) == network.name or link.name == network.bridge)
+    )
+    for link in found:
+        ports = _ports(_network_of(link), here)
+        if ports:
+            reason = f"{link.name} is here as it was declared before, and {', '.join(ports)} is in it"
+            raise LinkError(reason=reason)
+    return tuple(sorted(found, key=lambda link: link.kind == BRIDGE))  # its ports first
+
+
+def _ports(name: str, here: Mapping[str, Link]) -> tuple[str, ...]:
+    bridges = {
+        link.name
+        for link in here.values()
+        if link.kind == BRIDGE and _is_ours(link) and _network_of(link) == name
+    }
+    return tuple(link.name for link in here.values() if link.master in bridges and not _is_ours(link))
+
+
+def _is_anothers(link: Link | None) -> bool:
+    return link is not None and not _is_ours(link)
 
 
 def _is_ours(link: Link) -> bool:

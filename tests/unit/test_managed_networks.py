@@ -218,6 +218,16 @@ def test_a_bridge_that_somebody_made_is_used_and_left_alone(host):
     assert host.links.find("br-red").mtu == 1500
 
 
+def test_a_device_that_somebody_made_is_not_taken(host):
+    host.links.add("vxlan4242", "vxlan")
+
+    with pytest.raises(NetworkUnusableError, match="there is a device vxlan4242 that Limosa did not make"):
+        host.guest_comes()
+
+    assert host.made == {"vxlan4242"}
+    assert host.links.find("vxlan4242").master == ""
+
+
 def test_what_fails_half_way_leaves_nothing(host):
     host.links.add("br-red-2")
     host.links.make_fails_for = "br-red"
