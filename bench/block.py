@@ -133,11 +133,13 @@ def _summary(pairs: list[Pair]) -> dict[str, Any]:
         "disk_mib": SIZE_MIB,
         "written_mib": WRITTEN_MIB,
         "client_median_s": round(statistics.median(pair.client_s for pair in pairs), 3),
-        "steps_median_s": {
-            step: round(statistics.median(pair.steps[step][0] for pair in pairs), 3)
-            for step in pairs[0].steps
-        },
+        "steps_median_s": {step: _median_step(pairs, step, 0) for step in pairs[0].steps},
+        "steps_on_host_median_s": {step: _median_step(pairs, step, 1) for step in pairs[0].steps},
     }
+
+
+def _median_step(pairs: list[Pair], step: str, which: int) -> float:
+    return round(statistics.median(pair.steps[step][which] for pair in pairs), 3)
 
 
 def _report(call: Call, pairs: list[Pair], summary: dict[str, Any]) -> None:
@@ -145,8 +147,9 @@ def _report(call: Call, pairs: list[Pair], summary: dict[str, Any]) -> None:
     print(f"virsh migrate --copy-storage-all, and sync   median {summary['virsh_median_s']:.3f} s")
     print(f"Limosa                                       median {summary['limosa_median_s']:.3f} s")
     print(f"ratio {summary['ratio']:.3f} (goal: at most {GOAL})")
+    print(f"\n{'step':45} {'seconds':>8} {'on host':>8}")
     for step, seconds in summary["steps_median_s"].items():
-        print(f"  {step:45} {seconds:8.3f}")
+        print(f"{step:45} {seconds:8.3f} {summary['steps_on_host_median_s'][step]:8.3f}")
 
 
 if __name__ == "__main__":
