@@ -141,13 +141,28 @@ def test_its_disks_are_equal_after_it_was_shut_down(lab: Lab, boot_id: str, rout
 # ---- a guest with a root on shared storage
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mixed(lab: Lab) -> Iterator[str]:
     name = "mixed"
     lab.guest_create(name, "compute1", GuestOptions(local_disks=(LocalDisk(),)))
     observer.wait_until_found(lab, name)
     yield name
     lab.guest_delete(name)
+
+
+def test_a_mount_that_the_dest_lacks_is_not_taken_for_a_local_disk(lab: Lab, mixed: str) -> None:
+    """compute2 sees an empty directory where compute1 has the cluster's file system."""
+    lab.exec("compute2", ["umount", "/srv/shared"])
+    try:
+        told = refused(lab, "compute2", name=mixed)
+    finally:
+        remount(lab, "compute2")
+    assert f"Disk vda (/srv/shared/{mixed}.img) is not on storage that compute2 shares" in told
+    assert "fuse.glusterfs, which is made to be shared" in told
+
+
+def remount(lab: Lab, host: str) -> subprocess.CompletedProcess[str]:
+    return lab.exec(host, ["mount", "--bind", str(lab.paths.storage_mount), "/srv/shared"])
 
 
 def test_of_a_mixed_guest_only_the_local_disk_is_copied(lab: Lab, mixed: str) -> None:
@@ -164,18 +179,3 @@ def test_of_a_mixed_guest_only_the_local_disk_is_copied(lab: Lab, mixed: str) ->
     shared = lab.exec("compute1", ["test", "-e", f"/srv/shared/{mixed}.img"], check=False)
     local = lab.exec("compute1", ["test", "-e", f"/srv/local/{mixed}-vdb.img"], check=False)
     assert (shared.returncode, local.returncode) == (0, 1)
-
-
-def test_a_mount_that_the_dest_lacks_is_not_taken_for_a_local_disk(lab: Lab, mixed: str) -> None:
-    """compute2 sees an empty directory where compute1 has the cluster's file system."""
-    lab.exec("compute2", ["umount", "/srv/shared"])
-    try:
-        told = refused(lab, "compute2", name=mixed)
-    finally:
-        remount(lab, "compute2")
-    assert f"Disk vda (/srv/shared/{mixed}.img) is not on storage that compute2 shares" in told
-    assert "fuse.glusterfs, which is made to be shared" in told
-
-
-def remount(lab: Lab, host: str) -> subprocess.CompletedProcess[str]:
-    return lab.exec(host, ["mount", "--bind", str(lab.paths.storage_mount), "/srv/shared"])
