@@ -62,7 +62,7 @@ class GuestFacts:
     nwfilters: tuple[str, ...] = ()
     dac_label: str = ""  # user:group that its own definition gives its QEMU; empty: that of the host
     interfaces: tuple[InterfaceFacts, ...] = ()
-    boot_files: tuple[tuple[str, str], ...] = ()  # (kernel, initrd, dtb, loader or nvram; path)
+    boot_files: tuple[tuple[str, str], ...] = ()  # (kernel, initrd, dtb, loader, template, nvram; path)
     volumes: tuple[VolumeConnection, ...] = ()  # of its disks that are on a server, images below them as well
     disk_gib: int = 0  # virtual sizes of its writable local disks together; 0: none, or not known
 

@@ -52,7 +52,7 @@ class DiskTransfer:
 class MediumTransfer:
     """A file that the guest only reads: the medium of a drive, or what its domain is started with."""
 
-    what: str  # target of the drive (sda), or kernel, initrd, dtb, loader
+    what: str  # target of the drive (sda), or kernel, initrd, dtb, loader, template
     path: str
     size_bytes: int
     sha256: str  # empty: it cannot be read, and so not be copied
@@ -177,7 +177,7 @@ class InterfaceChange:
 class BootFileChange:
     """Where a file that the domain is started with lies on the dest."""
 
-    what: str  # kernel, initrd, dtb, loader
+    what: str  # kernel, initrd, dtb, loader, template (of its variables)
     path: str
     instead_of: str = ""  # as DiskChange's
 

@@ -10,15 +10,15 @@ from typing import Final
 from common.facts import GuestFacts
 from compute_agent.storage import parts
 
-LOADER: Final = (
-    "loader"  # the firmware: that of the dest will do if it is as long, as QEMU brings the content
-)
+# The firmware, and what the file of its variables is made from: those of the dest will do if they are as long, since QEMU
+# brings what is in them.
+FIRMWARE: Final = ("loader", "template")
 NVRAM: Final = "nvram"  # written by the guest; QEMU brings it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medium:
-    what: str  # target of the drive or disk (sda), or kernel, initrd, dtb, loader
+    what: str  # target of the drive or disk (sda), or kernel, initrd, dtb, loader, template
     path: str
     type: str = "file"
     is_removable: bool = False

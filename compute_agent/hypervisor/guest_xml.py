@@ -167,7 +167,9 @@ def _interface_source(source: Element) -> str:
 
 def _boot_files(domain: Element) -> tuple[tuple[str, str], ...]:
     found = ((what, domain.text_of(f"os/{what}")) for what in ("kernel", "initrd", "dtb", "loader", "nvram"))
-    return tuple((what, path) for what, path in found if path)
+    nvram = domain.find("os/nvram")
+    template = ("template", nvram.get("template") if nvram is not None else "")
+    return tuple((what, path) for what, path in (*found, template) if path)
 
 
 def _networks(domain: Element) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Live and inactive XML may differ: a change is made where the XML has the device,
 from collections.abc import Iterator, Mapping
 
 from common.migration import DomainChanges
-from common.transfer import DiskChange, InterfaceChange
+from common.transfer import BootFileChange, DiskChange, InterfaceChange
 from compute_agent.hypervisor.xml_text import Element, XmlText
 
 
@@ -78,6 +78,16 @@ def _change_attributes(document: XmlText, element: Element, values: Mapping[str,
 
 def _change_boot_files(document: XmlText, changes: DomainChanges) -> None:
     for change in changes.boot_files:
+        if change.what == "template":
+            _change_template(document, change)
+            continue
         element = document.root.find(f"os/{change.what}")
         if element is not None and change.instead_of in ("", element.text):
             document.set_text(element, change.path)
+
+
+def _change_template(document: XmlText, change: BootFileChange) -> None:
+    """What libvirt makes the file of the firmware's variables from, where there is none."""
+    nvram = document.root.find("os/nvram")
+    if nvram is not None and nvram.get("template") == change.instead_of:
+        document.set_attribute(nvram, "template", change.path)

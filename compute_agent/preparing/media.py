@@ -21,7 +21,7 @@ from common.transfer import BootFileChange, DiskChange, MediumTransfer
 from compute_agent.copying import COPY, Copying, Original
 from compute_agent.errors import CopyError, PlaceTakenError
 from compute_agent.hypervisor.driver import Hypervisor
-from compute_agent.media import LOADER
+from compute_agent.media import FIRMWARE
 from compute_agent.media_places import is_for_images
 from compute_agent.migrate_request import connection_uri
 from compute_agent.preparing.arrivals import Item
@@ -34,7 +34,8 @@ LOOK_TIMEOUT_S: Final = 20.0
 DIRECTORY: Final = "directory"  # kind of an item
 _PASSABLE: Final = 0o711  # for QEMU's user, to whom only names are open that it is told
 _NAME_MAX: Final = 200
-_BOOT_FILES: Final = ("kernel", "initrd", "dtb", LOADER)
+_BOOT_FILES: Final = ("kernel", "initrd", "dtb", *FIRMWARE)
+
 LOG = logging.getLogger(__name__)
 
 
@@ -125,7 +126,7 @@ class Media(Preparation):
     def _is_here(self, medium: MediumTransfer, arrival: Arrival) -> bool:
         """Raises PlaceTakenError, CopyError."""
         place = Path(medium.path)
-        if medium.what == LOADER:
+        if medium.what in FIRMWARE:
             return _look(lambda: place.is_file() and place.stat().st_size == medium.size_bytes, place)
         return self._copying.find(
             self._original(medium),

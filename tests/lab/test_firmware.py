@@ -1,5 +1,6 @@
 """What a guest keeps in its firmware and in its TPM comes along in libvirt's own stream."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ SOURCE, DEST = "compute1", "compute2"
 DIRECTORY = Path("/srv/local")
 NAME = "firm"
 OVMF = Path("/usr/share/OVMF")
+CODE, VARIABLES = "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"
 VARIABLE = "/sys/firmware/efi/efivars/Limosa-5a8d6e0c-2c5e-4c0f-9d3b-6c696d6f7361"
 TEXT = "kept since before the move"
 PCRS = "/sys/class/tpm/tpm0/pcr-sha256"
-BOOT = f"""<loader readonly='yes' type='pflash'>{OVMF}/OVMF_CODE_4M.fd</loader>
-<nvram template='{OVMF}/OVMF_VARS_4M.fd'>{DIRECTORY}/{NAME}_VARS.fd</nvram>
+BOOT = f"""<loader readonly='yes' type='pflash'>{DIRECTORY}/{CODE}</loader>
+<nvram template='{DIRECTORY}/{VARIABLES}'>{DIRECTORY}/{NAME}_VARS.fd</nvram>
 <kernel>{DIRECTORY}/vmlinuz</kernel><initrd>{DIRECTORY}/initrd.gz</initrd>
 <cmdline>{image.COMMAND_LINE}</cmdline>"""
 TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
@@ -25,7 +27,10 @@ TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
 
 @pytest.mark.skipif(not OVMF.exists(), reason="OVMF is not installed: lab/bootstrap.sh")
 def test_a_variable_and_the_tpms_registers_are_the_same_afterwards(lab: Lab) -> None:
-    image.take_boot_files(lab.paths, lab.paths.host(SOURCE) / DIRECTORY.relative_to("/"))
+    local = lab.paths.host(SOURCE) / DIRECTORY.relative_to("/")
+    image.take_boot_files(lab.paths, local)
+    for name in (CODE, VARIABLES):  # of the source's own, so that they are copied
+        shutil.copy(OVMF / name, local)
     options = GuestOptions(memory_mib=256, machine_type="pc-q35-7.2", boot=BOOT, devices=TPM)
     try:
         first = lab.guest_create(NAME, SOURCE, options)

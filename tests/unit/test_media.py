@@ -164,6 +164,19 @@ def test_a_firmware_of_equal_length_will_do(dest: Dest) -> None:
     assert dest.prepare(medium) == Prepared()
 
 
+def test_a_template_of_variables_is_changed_where_the_xml_names_it() -> None:
+    nvram = "<os><nvram template='/here/VARS.fd'>/a.fd</nvram></os>"
+    document = XmlText.parse(f"<domain>{nvram}</domain>")
+    changes = (
+        BootFileChange(what="template", path="/media/other", instead_of="/elsewhere/VARS.fd"),
+        BootFileChange(what="template", path="/media/VARS.fd", instead_of="/here/VARS.fd"),
+    )
+
+    change_devices(document, DomainChanges(boot_files=changes))
+
+    assert document.edited() == '<domain><os><nvram template="/media/VARS.fd">/a.fd</nvram></os></domain>'
+
+
 def test_what_is_prepared_twice_is_prepared_once(dest: Dest) -> None:
     (dest.isos / "debian.iso").write_bytes(b"another")
 
