@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from common import concurrency
+from common.errors import LimosaError
 from common.facts import InterfaceFacts
 from common.migration import DomainChanges
 from common.transfer import Handover, InterfaceChange
@@ -70,9 +71,13 @@ class Interfaces(Preparation):
         """Announce it by the taps that it has here. A problem is told: the guest runs here, whoever reaches it."""
         if not arrival.plan.interfaces:
             return ()
-        found = self._ports_now(arrival.instance)
-        problems = self._announcer.announce(arrival.instance, found)
-        if found:
+        try:
+            found = self._ports_now(arrival.instance)
+        except LimosaError as error:
+            problems: tuple[str, ...] = (f"it could not be announced: {error}",)
+        else:
+            problems = self._announcer.announce(arrival.instance, found)
+        if problems or found:
             handover = Handover(is_verified=not problems, detail="; ".join(problems))
             with self._lock:
                 self._arrived[arrival.migration] = handover
@@ -101,7 +106,10 @@ class Interfaces(Preparation):
         """Look whether the guest is reached where it is now. That it is not is told, and stops nothing."""
         self._announcer.stop(departure.instance)
         measured = self._gaps.measured(departure.migration)
-        found = self._network.switches.ports(departure.plan.interfaces)
+        try:
+            found = self._network.switches.ports(self._with_bridges(departure.plan.interfaces))
+        except LimosaError as error:
+            return Released(handover=Handover(is_verified=False, gap_ms=measured.gap_ms, detail=str(error)))
         if not found:
             return Released()
         problems = unverified(
@@ -113,6 +121,18 @@ class Interfaces(Preparation):
         )
         handover = Handover(is_verified=not problems, gap_ms=measured.gap_ms, detail="; ".join(problems))
         return Released(handover=handover)
+
+    def _with_bridges(self, interfaces: tuple[InterfaceFacts, ...]) -> tuple[InterfaceFacts, ...]:
+        """A definition that may be moved names only the libvirt network, and not the bridge that it has here."""
+        if not any(interface.network for interface in interfaces):
+            return interfaces
+        bridges = dict(self._hypervisor.resources().network_bridges)
+        return tuple(
+            replace(interface, source=bridges.get(interface.network, interface.source))
+            if interface.network
+            else interface
+            for interface in interfaces
+        )
 
     def _ports_now(self, instance: str) -> tuple[Port, ...]:
         """As the running guest has them; a plan does not say which taps libvirt has chosen."""

@@ -152,6 +152,15 @@ def test_a_guest_that_cannot_be_announced_runs_here_all_the_same(hosts):
     assert not prepared.handover(MIGRATION).is_verified
 
 
+def test_a_guest_whose_taps_cannot_be_looked_at_runs_here_all_the_same(hosts):
+    hosts.dest.hypervisor.add_guest(guest_xml("web1", uuid=hosts.uuid, devices=XML))
+    hosts.dest.links.problem = "broken"
+    prepared = interfaces(hosts.dest)
+
+    assert prepared.complete(arrival(hosts)) == ("it could not be announced: broken",)
+    assert not prepared.handover(MIGRATION).is_verified
+
+
 # ---- on the source
 
 
@@ -189,3 +198,22 @@ def test_a_guest_in_no_bridge_has_no_handover(hosts):
     hosts.source.links.remove("br-data")
 
     assert interfaces(hosts.source).release(departure(hosts)).handover is None
+
+
+def test_the_bridge_of_a_libvirt_network_is_asked_for(hosts):
+    """The plan has no bridge then: the definition that is moved names the network only."""
+    hosts.source.hypervisor.networks["lan"], hosts.source.hypervisor.bridges["lan"] = True, "br-data"
+    hosts.source.frames.answers.add(MAC)
+    hosts.source.links.learn(MAC, port="data")
+    of_network = replace(INTERFACE, type="network", source="lan", network="lan")
+    leaving = replace(departure(hosts, addresses=(ADDRESS,)), plan=TransferPlan(interfaces=(of_network,)))
+
+    assert interfaces(hosts.source).release(leaving).handover.is_verified
+
+
+def test_links_that_cannot_be_looked_at_after_the_move_stop_nothing(hosts):
+    hosts.source.links.problem = "broken"
+
+    handover = interfaces(hosts.source).release(departure(hosts)).handover
+
+    assert (handover.is_verified, handover.detail) == (False, "broken")
