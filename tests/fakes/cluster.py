@@ -31,7 +31,7 @@ from tests.fakes.agent import FakeAgent, guest_facts
 NEVER_S = 60.0
 LONG_S = 1_000_000.0
 GUEST = "1f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
-WAIT_S = 5.0
+WAIT_S = 30.0  # of a busy machine: a cluster that is well needs far less
 EXAMINE_TIMEOUT_S = 1.5
 
 _serial = itertools.count()

@@ -171,7 +171,9 @@ def test_whatever_is_asked_is_refused_with_a_sentence_or_kept_in_one_spelling(re
     assert rule is None or sensible(again(rule)) == rule
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much])  # most of what can be asked makes no sense
+@settings(
+    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)  # most of what can be asked makes no sense
 @given(requests)
 def test_what_is_kept_can_be_told_to_nftables(request):
     rule = rule_or_nothing(request)
