@@ -32,8 +32,8 @@ __all__ = ["vxlan"]  # a fixture
 
 
 @pytest.fixture
-def servers(lab: Lab) -> Iterator[VolumeServers]:
-    servers = VolumeServers(lab)
+def servers(lab: Lab, volume_servers: VolumeServers) -> Iterator[VolumeServers]:
+    servers = volume_servers
     for host in HOSTS:
         values = {
             "volumes.initiator": initiator(host),
