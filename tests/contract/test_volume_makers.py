@@ -4,10 +4,8 @@ LVM's own programs work on a loop device with their activation turned off: this 
 device appears and none can be open. ZFS is a fake alone: recorded answers of zfs(8).
 """
 
-import os
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -61,6 +59,10 @@ class RealLvm:
         subprocess.run(["losetup", "--detach", self.device], check=True)
 
 
+# The fake pool has no end, and zvols are given out by blocks of the source's own size.
+of_lvm = pytest.mark.parametrize("site", ["lvm", "fake lvm"], indirect=True)
+
+
 @pytest.fixture(params=["lvm", "fake lvm", "fake zfs"])
 def site(request, tmp_path):
     """A maker, the path of a volume that it could make, and one in a group that does not exist."""
@@ -71,8 +73,6 @@ def site(request, tmp_path):
         maker = lvm.LogicalVolumes(FakeLvm(), wait_until_there=lambda _path: True)
         yield maker, "/dev/vg0/web1", "/dev/vg9/web1"
     else:
-        if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
-            pytest.skip("loop devices need root and /dev/loop-control")
         real = RealLvm(tmp_path)
         try:
             maker = lvm.LogicalVolumes(real.run, wait_until_there=lambda _path: True)
@@ -168,10 +168,9 @@ def test_a_group_that_is_not_there_is_a_reason(site):
         made(maker, wanted(path))
 
 
+@of_lvm
 def test_a_full_group_says_so_and_nothing_is_left(site):
     maker, path, _ = site
-    if isinstance(maker, zfs.ZfsVolumes):
-        pytest.skip("the fake pool has no end")
 
     with pytest.raises(ImageMakingError, match="insufficient free space"):
         made(maker, wanted(path, size_bytes=1024 * MIB))
@@ -179,11 +178,10 @@ def test_a_full_group_says_so_and_nothing_is_left(site):
     assert maker.find(path) is None
 
 
+@of_lvm
 def test_a_volume_that_would_be_larger_is_not_made(site):
     """QEMU's mirror refuses a target of another size ("Source and target image have different sizes")."""
     maker, path, _ = site
-    if isinstance(maker, zfs.ZfsVolumes):
-        pytest.skip("zvols are given out by blocks of the source's own size")
 
     with pytest.raises(ImageMakingError, match="by 4194304"):
         made(maker, wanted(path, size_bytes=16 * MIB + 512))

@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-import pytest
-
 from lab.guest import image
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
@@ -25,7 +23,6 @@ BOOT = f"""<loader readonly='yes' type='pflash'>{DIRECTORY}/{CODE}</loader>
 TPM = "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
 
 
-@pytest.mark.skipif(not OVMF.exists(), reason="OVMF is not installed: lab/bootstrap.sh")
 def test_a_variable_and_the_tpms_registers_are_the_same_afterwards(lab: Lab) -> None:
     local = lab.paths.host(SOURCE) / DIRECTORY.relative_to("/")
     image.take_boot_files(lab.paths, local)
