@@ -75,6 +75,27 @@ def test_nothing_denied_is_answered_and_what_was_connected_stays_so(lab: Lab, gu
     observer.assert_one_guest(lab, name, host="compute2", boot_id=boot_id)
 
 
+def test_a_migration_that_is_aborted_leaves_neither_rules_nor_connections(
+    lab: Lab, guest: tuple[str, str]
+) -> None:
+    name, boot_id = guest
+    address = registry.get(name, paths=lab.paths).address
+    with (
+        agents_with(lab, "libvirt.live_migration_bandwidth", "4", usual="0", hosts=HOSTS[:1]),
+        lab.connection(name, port=GUEST_PORT) as connection,
+    ):
+        migration = observer.start_migration(lab, name, "compute2")
+        observer.wait_until(lambda: f"dst={address}" in tracked(lab, "compute2"), what="the dest is told")
+        assert "table bridge limosa" in ruleset(lab, "compute2")
+
+        lab.limosa("migration", "abort", migration)
+        assert observer.wait_until_final(lab, migration) == "cancelled"
+
+        assert (ruleset(lab, "compute2"), address in tracked(lab, "compute2")) == ("", False)
+    assert connection.report.has_survived, connection.report
+    observer.assert_one_guest(lab, name, host="compute1", boot_id=boot_id)
+
+
 def test_an_agent_that_is_killed_or_restarted_leaves_the_rules_as_they_are(
     lab: Lab, guest: tuple[str, str]
 ) -> None:
@@ -155,6 +176,10 @@ def ruleset(lab: Lab, host: str) -> str:
     return lab.exec(host, ["nft", "list", "ruleset"]).stdout
 
 
+def tracked(lab: Lab, host: str) -> str:
+    return lab.exec(host, ["conntrack", "-L"]).stdout
+
+
 def tables(lab: Lab, host: str) -> list[str]:
     """With their handles: a table that is made anew has another one."""
     listed = lab.exec(host, ["nft", "--handle", "list", "ruleset"]).stdout
@@ -181,11 +206,13 @@ def set_bridge_netfilter(lab: Lab, hosts: Sequence[str], *, is_on: bool) -> None
 
 
 @contextmanager
-def agents_with(lab: Lab, option: str, value: str, *, usual: str) -> Iterator[None]:
-    """Both agents run with another value of this option inside the block."""
+def agents_with(
+    lab: Lab, option: str, value: str, *, usual: str, hosts: Sequence[str] = HOSTS
+) -> Iterator[None]:
+    """The agents run with another value of this option inside the block."""
 
     def restart_with(text: str) -> None:
-        for host in HOSTS:
+        for host in hosts:
             lab.write_config(host, {option: text})
             lab.stop(Victim.AGENT, host_name=host)
             lab.start(Victim.AGENT, host_name=host)
