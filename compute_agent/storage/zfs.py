@@ -1,7 +1,7 @@
 """Images that are volumes of ZFS (zvol). `name` of an image is its path, /dev/zvol/DATASET.
 
 `zfs create` writes the property limosa:migration with the volume, and never over a dataset of that name. Its guid is what
-it is known by from then on. Tested against recorded answers of zfs only: no kernel of ours has it.
+it is known by from then on. Tested only against answers as zfs documents them: no kernel of ours has it.
 """
 
 import os
