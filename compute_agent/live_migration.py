@@ -94,7 +94,7 @@ class LiveMigration:
         call = None
         with self._preparations.accompany(_departure(work, definition)):
             try:
-                refusal = confirming.wait(CONFIRM_WAIT_S) or self._not_movable(work, definition)
+                refusal = confirming.wait(CONFIRM_WAIT_S) or self._not_movable(work)
                 if not refusal:
                     call = self._issue(work, definition, prepared)
                     refusal = "" if call is not None else "a newer command was accepted"
@@ -124,10 +124,17 @@ class LiveMigration:
                 break
         return reason
 
-    def _not_movable(self, work: Work, definition: Definition) -> str:
-        """Why the guest cannot be moved as it is now; empty if it can."""
+    def _not_movable(self, work: Work) -> str:
+        """Why the guest cannot be moved as it is now; empty if it can.
+
+        Its disks are read anew: the conductor may have taken long to confirm, and libvirt compares no paths. A disk that
+        somebody has made a snapshot of meanwhile would be copied without all that the guest wrote before.
+        """
         command, plan = work.command, work.arguments(LiveArguments).plan
-        differences = () if plan is None else tuple(planning.differences(facts_of(definition), plan))
+        differences: tuple[str, ...] = ()
+        if plan is not None:
+            now = facts_of(self._hypervisor.definition(command.instance))
+            differences = tuple(planning.differences(now, plan))
         if differences:
             return "; ".join(differences)
         # Rule 9 asks for this look under the page's lock. It would keep newer commands out for as long as libvirt takes,

@@ -17,6 +17,7 @@ from common.volumes import joined
 from compute_agent import probes, storage
 from compute_agent.checks import disk_locks
 from compute_agent.checks.look import SourceLook
+from compute_agent.hypervisor import guest_xml
 from compute_agent.migrate_request import TUNNELLED
 from compute_agent.qemu_process import open_files
 from compute_agent.storage import parts, ways
@@ -82,11 +83,18 @@ def _way(
     if against:
         return copied, against
     try:
+        _require_whole(disk, look)
         images = _images(disk, below, makers)
         _require_open(images[0], look.instance)
         return replace(copied, images=images), ()
     except ImageNotCopyableError as error:
         return copied, [_not_copyable(look, disk, error)]
+
+
+def _require_whole(disk: DiskFacts, look: SourceLook) -> None:
+    reason = guest_xml.not_as_in_file(look.definition.live_xml).get(disk.target)
+    if reason:
+        raise ImageNotCopyableError(path=disk.source, reason=reason)
 
 
 def _require_open(image: DiskImage, instance: str) -> None:

@@ -3,7 +3,7 @@
 What is read here travels and is stored: names of secrets may, their values and passwords never.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from common.facts import DiskFacts, GuestFacts, InterfaceFacts
 from common.states import PowerState
@@ -52,6 +52,22 @@ def guest_facts(xml: str, *, power_state: PowerState, is_persistent: bool, has_a
         boot_files=_boot_files(domain),
         volumes=volume_xml.volumes(domain),
     )
+
+
+def not_as_in_file(xml: str) -> Mapping[str, str]:
+    """By target, the disks of which the guest sees something else than what is in their file, with a half-sentence."""
+    found = {}
+    for disk in XmlText.parse(xml).root.find_all("devices/disk"):
+        target, source = disk.find("target"), disk.find("source")
+        if target is None or source is None:
+            continue
+        if source.find("slices") is not None:
+            found[target.get("dev")] = "it is a part of that, and the rest would be lost"
+        elif disk.find("encryption") is not None or source.find("encryption") is not None:
+            found[target.get("dev")] = (
+                "it is encrypted, and an image like it cannot be made without its secret"
+            )
+    return found
 
 
 def _vcpus(domain: Element) -> int:

@@ -22,9 +22,9 @@ from common.migration import (
     DiskProbe,
     ObserveArguments,
 )
-from common.states import Result, SourceSeen, StorageMode, Verb
+from common.states import DiskWay, Result, SourceSeen, StorageMode, Verb
 from common.storage_checks import DISK_IN_THE_WAY, DISK_NOT_COPYABLE, PENDING_DISK
-from common.transfer import Declarations
+from common.transfer import Declarations, DiskTransfer, TransferPlan
 from compute_agent.checks import movable, storage
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import DomainState, EventKind, JobKind, Reason
@@ -204,6 +204,27 @@ def test_a_file_that_took_the_place_of_the_one_that_qemu_has_open_is_not_taken_f
     assert (outcome.plan is None) is (is_open is False)
 
 
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ("<slices><slice type='storage' offset='4096' size='512'/></slices>", "the rest would be lost"),
+        ("<encryption format='luks'/>", "without its secret"),
+    ],
+)
+def test_a_disk_that_is_not_what_its_file_is_cannot_be_copied(hosts, tmp_path, more, reason):
+    path = tmp_path / "web1.raw"
+    path.write_bytes(b"\0" * 512)
+    give_disk(hosts, path)
+    domain(hosts).live_xml = domain(hosts).live_xml.replace(f"'{path}'/>", f"'{path}'>{more}</source>")
+
+    [finding] = check(
+        hosts, absent=(AbsentDisk(disk="vda", path=str(path), reason="compute2 has no such file"),)
+    ).findings
+
+    assert finding.code == DISK_NOT_COPYABLE.code
+    assert reason in finding.sentence
+
+
 def test_a_disk_of_the_next_start_is_told(hosts):
     pending = "<disk type='file'><source file='/srv/next.raw'/><target dev='vdb'/></disk>"
     domain(hosts).inactive_xml = domain(hosts).live_xml.replace("<memballoon", pending + "<memballoon")
@@ -316,6 +337,33 @@ def test_what_the_conductor_does_not_confirm_is_not_called(hosts, source):
     assert source.hypervisor.calls == []
     assert source.entry(hosts.uuid).called is None
     assert not has_record(hosts)
+
+
+def test_a_disk_that_changes_while_the_conductor_confirms_is_not_moved(hosts, source, monkeypatch):
+    """libvirt compares no paths: of a disk with a fresh snapshot it would copy what was written after that, and no more."""
+    give_disk(hosts)
+    prepared = threading.Event()
+    prepare = source.hypervisor.prepare_migration
+
+    def note(*arguments):
+        prepared.set()
+        return prepare(*arguments)
+
+    def confirm(_migration, _epoch):
+        assert prepared.wait(WAIT_S)
+        domain(hosts).live_xml = domain(hosts).live_xml.replace("web1.raw", "web1.snapshot")
+        return True
+
+    monkeypatch.setattr(source.hypervisor, "prepare_migration", note)
+    source.conductor.confirm = confirm
+    disk = DiskTransfer(target="vda", type="file", source="/srv/web1.raw", way=DiskWay.COPIED)
+    arguments = replace(LIVE_ARGUMENTS, plan=TransferPlan(disks=(disk,)))
+
+    outcome = source.do(hosts.command(Verb.LIVE, 4, arguments))
+
+    assert outcome.result is Result.ERROR
+    assert "/srv/web1.snapshot" in outcome.detail
+    assert source.hypervisor.calls == []
 
 
 def test_a_newer_command_cancels_a_call_that_waits_for_its_confirmation(hosts, source):
