@@ -23,6 +23,8 @@ from compute_agent.hypervisor.libvirt_errors import HypervisorError, RemoteFileG
 from compute_agent.hypervisor.reading import RemoteFiles
 from compute_agent.long_work import LONG_WORK, LongWork, Watch
 from compute_agent.preparing.arrivals import ArrivalRecord, Arrivals, Item
+from compute_agent.storage.users import users_of
+from compute_agent.storage.volume import located_guests
 
 TEMPORARY_PREFIX: Final = ".limosa-copy-"
 UNFINISHED: Final = "unfinished copy"  # kinds of items
@@ -88,12 +90,15 @@ class Copying:
         `uri`: of the source's libvirtd; `part`: the preparation that will call `undo`. May be repeated.
         Raises OriginalGoneError, PlaceTakenError, CopyError, WorkStoppedError, StorageSilentError, HypervisorError.
         """
-        if self.find(original, place, record=record, part=part, is_stopped=is_stopped):
-            return any(item.name == str(place) for item in _of(record, part, COPY))
-        temporary = place.with_name(f"{TEMPORARY_PREFIX}{record.migration}-{_short(place.name)}")
+        # Each part has its own: two of them may bring one file at the same time.
+        temporary = place.with_name(f"{TEMPORARY_PREFIX}{record.migration}-{_short(part, place.name)}")
         unfinished = Item(
             part=part, kind=UNFINISHED, name=str(temporary), identity={"uri": uri, "path": original.path}
         )
+        if self.find(original, place, record=record, part=part, is_stopped=is_stopped):
+            self._discard(temporary)  # of an agent that died when it had just given the copy its name
+            record.forget(unfinished)
+            return any(item.name == str(place) for item in _of(record, part, COPY))
         record.write(unfinished)
         try:
             _require_room(original, place.parent)
@@ -307,13 +312,14 @@ class Copier(Protocol):
 
 
 def is_used_here(hypervisor: Hypervisor, path: str) -> bool:
-    """Whether a guest of this host, running or not, names that path. Raises HypervisorError."""
-    for guest in hypervisor.list_guests():
-        below = (source for disk in guest.disks for _, source in disk.layers)
-        named = (*(disk.source for disk in guest.disks), *below, *(file for _, file in guest.boot_files))
-        if path in named:
-            return True
-    return False
+    """Whether a guest of this host names that path or stands on it, running or not.
+
+    Raises HypervisorError, StorageSilentError.
+    """
+    guests = tuple(located_guests(hypervisor.list_guests(), hypervisor))
+    if any(path == file for guest in guests for _, file in guest.boot_files):
+        return True
+    return bool(users_of(path, guests))
 
 
 _MIB: Final = 2**20
@@ -338,6 +344,6 @@ def _reason(error: OSError, place: Path) -> str:
     return describe_os_error(error) if error.filename else f"{place.parent}: {error.strerror or error}"
 
 
-def _short(name: str) -> str:
+def _short(part: str, name: str) -> str:
     """File names end at 255 bytes, ours has more than theirs."""
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{part}/{name}".encode()).hexdigest()[:16]

@@ -1,6 +1,7 @@
 """Files of the source are copied whole and equal, or not at all, and nothing of it is left by its undo."""
 
 import hashlib
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from compute_agent.checksums import Checksums
-from compute_agent.copying import Copying, Original
+from compute_agent.copying import UNFINISHED, Copying, Original, is_used_here
 from compute_agent.errors import CopyError, OriginalGoneError, PlaceTakenError, WorkStoppedError
 from compute_agent.hypervisor.libvirt_errors import HypervisorError
 from compute_agent.preparing import Arrivals
 from compute_agent.preparing.arrivals import ArrivalRecord
+from tests.fakes.domain import guest_xml
 from tests.fakes.hypervisor import FakeWorld
 
 URI = "qemu+tcp://compute1/system"
@@ -216,6 +218,54 @@ def test_the_undo_removes_what_an_agent_that_died_had_begun(host: Host) -> None:
 
     assert host.names == []
     assert host.dest.forgotten == [(URI, PATH)]
+
+
+def test_two_parts_that_bring_one_file_at_the_same_time_do_not_write_into_each_others(host: Host) -> None:
+    """A read-only disk of a guest may be the base of another one."""
+    record, begun = host.record(), []
+
+    def bring_it_for_another_part() -> None:
+        host.dest.on_read = lambda: None
+        begun.extend(item.name for item in record.all_items if item.kind == UNFINISHED)
+        Path(begun[0]).write_bytes(b"half")
+        host.copying.copy(original_of(CONTENT), host.place, uri=URI, record=record, part="bases")
+        assert Path(begun[0]).read_bytes() == b"half"
+
+    host.dest.on_read = bring_it_for_another_part
+    host.copying.copy(original_of(CONTENT), host.place, uri=URI, record=record, part="media")
+
+    assert len(begun) == 1
+    assert host.place.read_bytes() == CONTENT
+    assert host.names == ["debian.iso"]
+
+
+def test_a_repeated_copy_leaves_nothing_of_an_agent_that_died_when_it_had_named_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Copying, "_discard", lambda *_: None)
+        patch.setattr(ArrivalRecord, "forget", lambda *_: _die())
+        with pytest.raises(KeyboardInterrupt):
+            host.copy()
+    assert len(host.names) == 2
+
+    assert host.copy()
+
+    assert host.names == ["debian.iso"]
+    assert [item.kind for item in host.record().all_items if item.kind == UNFINISHED] == []
+
+
+def test_what_a_guest_that_is_off_stands_on_is_used(host: Host) -> None:
+    """Its definition names the overlay alone."""
+    base, overlay = host.directory / "base.img", host.directory / "top.qcow2"
+    base.write_bytes(bytes(512))
+    create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "base.img", "-F", "raw", str(overlay), "1M"]
+    subprocess.run(create, check=True)
+    disk = f"<disk type='file'><driver type='qcow2'/><source file='{overlay}'/><target dev='vda'/></disk>"
+    host.dest.add_guest(guest_xml("web2", devices=disk), is_running=False)
+
+    assert is_used_here(host.dest, str(base))
+    assert not is_used_here(host.dest, str(host.place))
 
 
 def _die() -> None:
