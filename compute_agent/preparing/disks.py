@@ -11,6 +11,7 @@ go (`complete`); and the source removes only what it described for the plan, by 
 host names or stands on, and while no QEMU holds it.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -94,7 +95,7 @@ class Disks(Preparation):
         return []
 
     def _bring(self, image: DiskImage, arrival: Arrival) -> None:
-        place = Path(image.path)
+        place = concurrency.call_blocking(_without_dots, Path(image.path), timeout_s=DIRECTORY_TIMEOUT_S)
         if not concurrency.call_blocking(place.parent.exists, timeout_s=DIRECTORY_TIMEOUT_S):
             arrival.record.write(Item(part=self.name, kind=DIRECTORY, name=str(place.parent)))
             concurrency.call_blocking(_make_directory, place.parent, timeout_s=DIRECTORY_TIMEOUT_S)
@@ -201,6 +202,11 @@ def _wanted(disk: DiskTransfer, migration: str, noted: Identity) -> WantedImage:
 
 
 # ---- in native threads
+
+
+def _without_dots(path: Path) -> Path:
+    """An overlay's header may lead through a directory that is made only with the overlay: guests/web1/../bases/debian."""
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _make_directory(directory: Path) -> None:

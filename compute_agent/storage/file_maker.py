@@ -174,7 +174,8 @@ def _header_of(path: str) -> qcow2.Header:
 
 def _obstacle(path: Path) -> str:
     """Of its directories the last one may be missing: many keep one for each guest."""
-    directory = path.parent if path.parent.is_dir() else path.parent.parent
+    parent = Path(os.path.realpath(path.parent))  # of guests/web1/../bases too, where web1 is yet to be made
+    directory = parent if parent.is_dir() else parent.parent
     if not directory.is_dir():
         return f"there is no directory {directory}"
     return "" if os.access(directory, os.W_OK | os.X_OK) else f"{directory} cannot be written to"

@@ -251,6 +251,23 @@ def test_a_base_that_is_missing_is_copied_from_the_source_before_its_overlay_is_
     subprocess.run(["qemu-img", "check", "-q", str(dest / "top.qcow2")], check=True)
 
 
+def test_a_base_beside_a_directory_that_is_made_only_with_the_overlay_is_copied(
+    disks: Disks, arrivals: Arrivals, source: Path, dest: Path, overlay: DiskTransfer
+) -> None:
+    """Its overlay's header names it by ../base.img."""
+    own, base = overlay.images
+    own = replace(own, path=str(dest / "web1" / "top.qcow2"), backing="../base.img")
+    base = replace(base, path=str(dest / "web1" / ".." / "base.img"))
+    assert FileMaker().obstacle(base.path) == ""
+
+    disks.prepare(arrival(arrivals, transfer(own, base)))
+
+    assert names(dest) == ["base.img", "web1"]
+    assert names(dest / "web1") == ["top.qcow2"]
+    disks.undo(undoing(arrivals))
+    assert "web1" not in names(dest)
+
+
 def test_a_base_that_differs_refuses_and_no_overlay_is_made_on_it(
     disks: Disks, arrivals: Arrivals, overlay: DiskTransfer, dest: Path
 ) -> None:
