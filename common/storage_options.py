@@ -15,4 +15,11 @@ STORAGE_OPTIONS = [
         help="What happens when a disk is to be copied to this host and an image below it is not here. One that is here and "
         "differs is refused in any case.",
     ),
+    cfg.ListOpt(
+        "image_directories",
+        default=[],
+        help="Directories below /etc, /home, /opt, /root, /usr, /var and the like in which disks of guests that come may "
+        "be made. The source's word is not enough there: what it names would be written by root. Permitted without "
+        "being named are /var/lib/libvirt, /var/lib/nova, /run/media and all that is not the system's own.",
+    ),
 ]

@@ -31,6 +31,7 @@ UNFINISHED: Final = "unfinished copy"  # kinds of items
 COPY: Final = "copy"
 USED: Final = "used"  # it was there; it is not ours to remove
 FILE_TIMEOUT_S: Final = 30.0
+_PERMISSIONS: Final = 0o666  # nobody runs what was copied, least of all as its owner
 SYNC_EVERY_BYTES: Final = (
     128 * 2**20
 )  # so that the last sync of a large file does not look like storage that hangs
@@ -283,7 +284,7 @@ class _Receiver:
         os.ftruncate(descriptor, self._size_bytes)  # a hole at the end
         if original.uid is not None and original.gid is not None:
             os.fchown(descriptor, original.uid, original.gid)
-        os.fchmod(descriptor, original.mode)
+        os.fchmod(descriptor, original.mode & _PERMISSIONS)
         os.fsync(descriptor)
         return Content(size_bytes=self._size_bytes, sha256=self._digest.hexdigest())
 

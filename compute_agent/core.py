@@ -90,7 +90,7 @@ class Core:
             arrivals=self.arrivals,
             vtep_address=settings.networks.vtep_address,
         )
-        self._makers = makers(hypervisor)
+        self._makers = makers(hypervisor, directories=settings.storage.image_directories)
         self.firewall = HostFirewall.of(settings, hypervisor, conductor, arrivals=self.arrivals)
         self._preparations = Preparations(self._all_preparations(hypervisor, settings))
         self.probes = Probes(settings.state_path, host=settings.host)

@@ -43,6 +43,7 @@ class StorageSettings:
     """[storage]: what is done about the disks of guests that come to this host."""
 
     missing_base_image: MissingBaseImage = MissingBaseImage.COPY
+    image_directories: tuple[Path, ...] = ()  # of the system's own, where disks may be made all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,10 @@ class Settings:
                 missing_medium=MissingMedium(conf.media.missing_medium),
                 directory=Path(conf.media.directory) if conf.media.directory else None,
             ),
-            storage=StorageSettings(missing_base_image=MissingBaseImage(conf.storage.missing_base_image)),
+            storage=StorageSettings(
+                missing_base_image=MissingBaseImage(conf.storage.missing_base_image),
+                image_directories=tuple(Path(directory) for directory in conf.storage.image_directories),
+            ),
             migration_ports=(conf.libvirt.migration_port_min, conf.libvirt.migration_port_max),
             checks_ports=conf.libvirt.check_migration_ports,
             requires_disk_lock=conf.libvirt.require_disk_lock,

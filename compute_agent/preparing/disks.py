@@ -41,6 +41,7 @@ from compute_agent.storage.making import (
     Identity,
     ImageExistsError,
     ImageMaker,
+    ImageMakingError,
     MadeImage,
     WantedImage,
 )
@@ -95,6 +96,9 @@ class Disks(Preparation):
         return []
 
     def _bring(self, image: DiskImage, arrival: Arrival) -> None:
+        obstacle = self._makers["file"].obstacle(image.path)
+        if obstacle:
+            raise ImageMakingError(path=image.path, reason=obstacle)
         place = concurrency.call_blocking(_without_dots, Path(image.path), timeout_s=DIRECTORY_TIMEOUT_S)
         if not concurrency.call_blocking(place.parent.exists, timeout_s=DIRECTORY_TIMEOUT_S):
             arrival.record.write(Item(part=self.name, kind=DIRECTORY, name=str(place.parent)))

@@ -21,8 +21,8 @@ from common.transfer import BootFileChange, DiskChange, MediumTransfer
 from compute_agent.copying import COPY, Copying, Original
 from compute_agent.errors import CopyError, PlaceTakenError
 from compute_agent.hypervisor.driver import Hypervisor
+from compute_agent.image_places import is_for_images
 from compute_agent.media import FIRMWARE
-from compute_agent.media_places import is_for_images
 from compute_agent.migrate_request import connection_uri
 from compute_agent.preparing.arrivals import Item
 from compute_agent.preparing.preparation import Arrival, Preparation, Prepared, Undoing

@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -20,6 +20,7 @@ from common.facts import DiskFacts
 from common.transfer import DiskImage
 from compute_agent import durable
 from compute_agent.errors import CommandError
+from compute_agent.image_places import is_for_images
 from compute_agent.storage import qcow2
 from compute_agent.storage.gate import GATE, Gate
 from compute_agent.storage.making import (
@@ -46,7 +47,7 @@ _SYNCS_MAX = 2
 _BLOCK_BYTES = 512  # of st_blocks
 _NEW_FILE = 0o600
 _NEW_DIRECTORY = 0o755
-_PERMISSIONS = 0o7777
+_PERMISSIONS = 0o666  # nobody runs an image, least of all as its owner
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock of x86-64 and arm64: type, whence, start, length, pid
 
 T = TypeVar("T")
@@ -58,6 +59,10 @@ _SYNC_GATE: Final = Gate(_SYNCS_MAX)
 class FileMaker:
     """See `making.ImageMaker`. `name` of an image is its path."""
 
+    def __init__(self, directories: Sequence[Path] = ()) -> None:
+        """`directories`: of the system's own, where files may be made all the same."""
+        self._directories = tuple(directories)
+
     def describe(self, disk: DiskFacts) -> DiskImage:
         try:
             return GATE.look(_describe, disk.source, disk.format, timeout_s=LOOK_TIMEOUT_S, what=disk.source)
@@ -66,7 +71,7 @@ class FileMaker:
             raise ImageNotCopyableError(path=disk.source, reason=reason) from error
 
     def obstacle(self, path: str) -> str:
-        return GATE.look(_obstacle, Path(path), timeout_s=LOOK_TIMEOUT_S, what=path)
+        return GATE.look(_obstacle, Path(path), self._directories, timeout_s=LOOK_TIMEOUT_S, what=path)
 
     def room(self, path: str) -> Room:
         try:
@@ -87,6 +92,7 @@ class FileMaker:
             self._look(_unlink, temporary)
             return
         try:
+            self._look(_require_place, path, self._directories)
             noted = {"temporary": str(temporary)}
             if self._look(_is_missing, path.parent):
                 noted["directory"] = str(path.parent)
@@ -172,12 +178,21 @@ def _header_of(path: str) -> qcow2.Header:
     return header
 
 
-def _obstacle(path: Path) -> str:
+def _require_place(path: Path, also: Sequence[Path]) -> None:
+    """The plan is the source's word: see `image_places`."""
+    reason = _obstacle(path, also)
+    if reason:
+        raise ImageMakingError(path=path, reason=reason)
+
+
+def _obstacle(path: Path, also: Sequence[Path]) -> str:
     """Of its directories the last one may be missing: many keep one for each guest."""
     parent = Path(os.path.realpath(path.parent))  # of guests/web1/../bases too, where web1 is yet to be made
     directory = parent if parent.is_dir() else parent.parent
     if not directory.is_dir():
         return f"there is no directory {directory}"
+    if not is_for_images(directory, also=also):
+        return f"{directory} is the system's own, and [storage]image_directories does not name it"
     return "" if os.access(directory, os.W_OK | os.X_OK) else f"{directory} cannot be written to"
 
 

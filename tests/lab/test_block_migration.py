@@ -53,7 +53,7 @@ def test_a_disk_that_is_written_all_the_time_arrives_equal(
     observer.assert_one_guest(lab, NAME, host=dest, boot_id=boot_id)
     statistics = shown["progress"]["statistics"]
     assert statistics["disk_total"] > disks.LOCAL_DISK_MIB * disks.MIB
-    assert statistics["disk_remaining"] == 0
+    assert statistics["disk_remaining"] < disks.MIB, "of a guest that writes to the end"
     assert local_disks.files(lab, source) == {BASE}, "other disks may stand on it"
     assert local_disks.files(lab, dest) == {ROOT, RAW, OVERLAY, BASE}
 

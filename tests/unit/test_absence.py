@@ -1,6 +1,7 @@
 """Disks that the dest does not have: given to it where that is wanted and possible, or told."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ def place():
         host="compute2",
         mode=StorageMode.AUTO,
         missing_base_image=MissingBaseImage.COPY,
-        makers={"file": FileMaker()},
+        makers={"file": FileMaker([Path("/")])},
     )
 
 

@@ -92,7 +92,7 @@ def disks(copying: FakeCopying, others: list[GuestFacts], tmp_path: Path) -> Dis
         live_migration=LiveMigrationSettings(flags=()),
     )
     return Disks(
-        makers(FakePools(lambda: None)),
+        makers(FakePools(lambda: None), directories=[Path("/")]),
         copying=copying,  # type: ignore[arg-type]
         guests=lambda: others,
         settings=settings,
@@ -100,7 +100,9 @@ def disks(copying: FakeCopying, others: list[GuestFacts], tmp_path: Path) -> Dis
 
 
 def described(path: Path, format: str = "raw") -> DiskImage:
-    return FileMaker().describe(DiskFacts(target="vda", type="file", source=str(path), format=format))
+    return FileMaker([Path("/")]).describe(
+        DiskFacts(target="vda", type="file", source=str(path), format=format)
+    )
 
 
 def moved(image: DiskImage, to: Path) -> DiskImage:
@@ -258,7 +260,7 @@ def test_a_base_beside_a_directory_that_is_made_only_with_the_overlay_is_copied(
     own, base = overlay.images
     own = replace(own, path=str(dest / "web1" / "top.qcow2"), backing="../base.img")
     base = replace(base, path=str(dest / "web1" / ".." / "base.img"))
-    assert FileMaker().obstacle(base.path) == ""
+    assert FileMaker([Path("/")]).obstacle(base.path) == ""
 
     disks.prepare(arrival(arrivals, transfer(own, base)))
 

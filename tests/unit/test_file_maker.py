@@ -1,6 +1,7 @@
 """Images that are files, made for a guest that comes: never over another one, and removed only where they are still ours."""
 
 import json
+import stat
 import subprocess
 from pathlib import Path
 
@@ -26,7 +27,7 @@ CRYPT_METHOD_AT = 32  # of qcow2's header
 
 @pytest.fixture
 def maker() -> FileMaker:
-    return FileMaker()
+    return FileMaker([Path("/")])
 
 
 def raw(path: Path, *, size: int = MIB) -> DiskImage:
@@ -236,3 +237,24 @@ def test_a_directory_whose_parent_is_missing_is_not_made(maker: FileMaker, tmp_p
     with pytest.raises(ImageMakingError):
         made(maker, raw(tmp_path / "not" / "mounted" / "disk.img"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("directory", ["/etc/cron.d", "/usr/local/bin", "/root", "/var/spool/cron"])
+def test_nothing_is_made_where_the_system_keeps_its_own(directory: str) -> None:
+    """The path is the source's word: a host that was taken over must not have the next one's root write there."""
+    maker = FileMaker()
+    path = f"{directory}/limosa-test.img"
+    assert "the system's own" in maker.obstacle(path) or "no directory" in maker.obstacle(path)
+    image = DiskImage(type="file", path=path, format="raw", virtual_bytes=512, allocated_bytes=0)
+    with pytest.raises(ImageMakingError):
+        maker.make(WantedImage(target="vda", migration="m", image=image), note=lambda _identity: None)
+    assert not Path(path).exists()
+
+
+def test_what_is_made_can_be_run_by_nobody(maker: FileMaker, tmp_path: Path) -> None:
+    path = tmp_path / "a.img"
+    image = DiskImage(
+        type="file", path=str(path), format="raw", virtual_bytes=512, allocated_bytes=0, mode=0o4755
+    )
+    maker.make(WantedImage(target="vda", migration="m", image=image), note=lambda _identity: None)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644

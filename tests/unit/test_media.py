@@ -18,9 +18,9 @@ from compute_agent.copying import Copying
 from compute_agent.hypervisor.driver import Definition
 from compute_agent.hypervisor.moved_devices import change_devices
 from compute_agent.hypervisor.xml_text import XmlText
+from compute_agent.image_places import is_for_images
 from compute_agent.media import Medium, media_of
 from compute_agent.media_contents import MediaContents, seen_here
-from compute_agent.media_places import is_for_images
 from compute_agent.preparing import Arrival, Arrivals, Prepared, Undoing
 from compute_agent.preparing.media import Media
 from compute_agent.settings import LiveMigrationSettings, MediaSettings, Settings
@@ -153,7 +153,7 @@ def test_a_directory_of_the_system_is_not_for_images(directory: str) -> None:
 def test_a_link_to_a_directory_of_the_system_is_not_for_images(tmp_path: Path) -> None:
     (tmp_path / "images").symlink_to("/etc")
 
-    assert is_for_images(tmp_path)
+    assert is_for_images(tmp_path, also=[tmp_path])
     assert not is_for_images(tmp_path / "images")
 
 

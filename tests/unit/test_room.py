@@ -1,6 +1,7 @@
 """Room for what is copied: told by the dest, compared by the source, held for each arrival with those before it."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,7 +21,7 @@ from compute_agent.storage.lvm import LogicalVolumes
 from tests.fakes.volume_managers import FakeLvm
 
 MIB = 2**20
-MAKERS = {"file": FileMaker(), "block": LogicalVolumes(FakeLvm())}
+MAKERS = {"file": FileMaker([Path("/")]), "block": LogicalVolumes(FakeLvm())}
 FIRST, SECOND = "migration-1", "migration-2"
 
 

@@ -1,6 +1,7 @@
 """Disks that are volumes of storage pools: found on each host by its own pool, made and shown as what they are."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -131,7 +132,7 @@ def pools(place):
 
 @pytest.fixture
 def maker(pools):
-    return VolumeMaker(pools, {"file": FileMaker()})
+    return VolumeMaker(pools, {"file": FileMaker([Path("/")])})
 
 
 def wanted(**changes):
