@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from common.facts import InterfaceFacts
 from common.transfer import Filtering, PortRules
@@ -42,6 +42,14 @@ def tap_on_dest(interface: InterfaceFacts) -> str:
     if interface.tap and not interface.tap.startswith(AUTOMATIC_PREFIX):
         return interface.tap
     return steady_tap(interface.mac)
+
+
+def without_automatic_taps(interfaces: Iterable[InterfaceFacts]) -> tuple[InterfaceFacts, ...]:
+    """Those of a guest that is gone: libvirt gives its taps' names to others, after a reboot from vnet0 on."""
+    return tuple(
+        replace(interface, tap="") if interface.tap.startswith(AUTOMATIC_PREFIX) else interface
+        for interface in interfaces
+    )
 
 
 def can_be_named(tap: str) -> bool:

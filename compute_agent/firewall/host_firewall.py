@@ -6,8 +6,9 @@ any more, it keeps the rules for as long as the guest is here. An agent that end
 """
 
 import logging
+import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Self
@@ -21,6 +22,7 @@ from common.filtering import FilteringInForce
 from common.transfer import Filtering, InterfaceChange
 from compute_agent.firewall.driver import FirewallDriver
 from compute_agent.firewall.guest_connections import GuestConnections
+from compute_agent.firewall.guests import without_automatic_taps
 from compute_agent.firewall.kept import Kept, KeptFilterings
 from compute_agent.firewall.registry import make_driver
 from compute_agent.firewall.tracking import ConnectionTracking
@@ -30,9 +32,17 @@ from compute_agent.preparing.arrivals import Arrivals
 from compute_agent.settings import Settings
 
 STOP_WAIT_S = 1.0
-_NEW_INTERFACES = (EventKind.STARTED, EventKind.RESUMED, EventKind.CHANGED)
+_NEW_INTERFACES = (EventKind.STARTED, EventKind.STOPPED, EventKind.RESUMED, EventKind.CHANGED)
 
 LOG = logging.getLogger(__name__)
+
+
+def _has_link(name: str) -> bool:
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
 
 
 class HostFirewall:
@@ -48,6 +58,7 @@ class HostFirewall:
         connections: GuestConnections,
         host: str,
         refresh_interval_s: float = 60.0,
+        has_link: Callable[[str], bool] = _has_link,
     ) -> None:
         self.driver = driver
         self.connections = connections
@@ -56,6 +67,7 @@ class HostFirewall:
         self._conductor = conductor
         self._host = host
         self._interval_s = refresh_interval_s
+        self._has_link = has_link
         self._lock = threading.Lock()  # what is kept, and the driver: one change at a time
         self._told = (
             0  # changes that came with migrations: an answer that was asked for before one of them is older
@@ -113,7 +125,7 @@ class HostFirewall:
     # ---- told by libvirt
 
     def on_event(self, event: HypervisorEvent) -> None:
-        """A guest that has started has new taps; one that is paused may be about to move."""
+        """A guest that has started has new taps, one that has stopped none; one that is paused may be about to move."""
         if event.kind is EventKind.SUSPENDED:
             self.connections.on_pause(event.uuid)
         elif event.kind is EventKind.RELIST:
@@ -138,7 +150,7 @@ class HostFirewall:
         with self._lock:
             filtering = self.filtering_of(instance, declared)
             kept = Kept(
-                instance=instance, filtering=filtering, interfaces=tuple(interfaces), is_arriving=True
+                instance=instance, filtering=filtering, interfaces=self._coming(interfaces), is_arriving=True
             )
             self.driver.refuse_unfit(kept.guest)
             self._note_told(instance)
@@ -184,7 +196,7 @@ class HostFirewall:
             changed, self._to_look_at = self._to_look_at, set()
             for kept in self._kept.all():
                 if is_asking or kept.is_arriving or kept.instance in changed:
-                    self._look_at(kept.instance)
+                    self._look_at_one_of_many(kept.instance)
             self._apply()
             asked_at = self._told
         if is_asking:
@@ -229,10 +241,17 @@ class HostFirewall:
             LOG.error("revision %d of the rules of %s: %s", filtering.revision, instance, describe(error))
             return
         self._kept.put(new)
-        self._look_at(instance)
+        self._look_at_one_of_many(instance)
         LOG.info(
             "%s is filtered by revision %d, %d ports", instance, filtering.revision, len(filtering.ports)
         )
+
+    def _look_at_one_of_many(self, instance: str) -> None:
+        """One that cannot be met as it is now stops nothing: the rules of all others wait for this."""
+        try:
+            self._look_at(instance)
+        except LimosaError as error:
+            LOG.error("%s is filtered by the interfaces that it had before: %s", instance, describe(error))
 
     def _look_at(self, instance: str) -> bool:
         """Whether it is met by other interfaces than before. An incoming half is no guest yet, and stays as expected."""
@@ -241,6 +260,10 @@ class HostFirewall:
             return False
         try:
             interfaces = self._hypervisor.guest_facts(instance).interfaces
+        except DomainNotFoundError:
+            if kept.is_arriving:
+                return False
+            interfaces = without_automatic_taps(kept.interfaces)
         except HypervisorError:
             return False
         seen = Kept(instance=instance, filtering=kept.filtering, interfaces=interfaces)
@@ -249,6 +272,13 @@ class HostFirewall:
         self.driver.refuse_unfit(seen.guest)
         self._kept.put(seen)
         return True
+
+    def _coming(self, interfaces: Iterable[InterfaceFacts]) -> tuple[InterfaceFacts, ...]:
+        """As they are to be here: a tap whose name another guest's has gets another one, and leaves that guest alone."""
+        return tuple(
+            replace(interface, tap="") if interface.tap and self._has_link(interface.tap) else interface
+            for interface in interfaces
+        )
 
     def _is_gone(self, instance: str) -> bool:
         try:

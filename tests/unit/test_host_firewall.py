@@ -63,6 +63,7 @@ class FirewallSite:
         self.hypervisor = FakeWorld("compute1").hosts["compute1"]
         self.arrivals = Arrivals(tmp_path)
         self.tracking = FakeTracking()
+        self.links: set[str] = set()  # that are on the host already
         self._path = tmp_path
         self.restart()
 
@@ -72,7 +73,13 @@ class FirewallSite:
             kept, self.tracking, self.conductor, arrivals=self.arrivals, host="compute1"
         )
         self.firewall = HostFirewall(
-            self.driver, kept, self.hypervisor, self.conductor, connections=connections, host="compute1"
+            self.driver,
+            kept,
+            self.hypervisor,
+            self.conductor,
+            connections=connections,
+            host="compute1",
+            has_link=self.links.__contains__,
         )
         self.preparation = FirewallPreparation(self.firewall, host="compute1")
 
@@ -87,8 +94,8 @@ class FirewallSite:
         self.conductor.told = tuple(GuestFiltering(instance=INSTANCE, filtering=each) for each in told)
         self.ask()
 
-    def add_guest(self, interfaces: str = INTERFACE_XML) -> None:
-        xml = guest_xml("web1", uuid=INSTANCE).replace("</devices>", f"{interfaces}</devices>")
+    def add_guest(self, interfaces: str = INTERFACE_XML, *, instance: str = INSTANCE) -> None:
+        xml = guest_xml("web1", uuid=instance).replace("</devices>", f"{interfaces}</devices>")
         self.hypervisor.add_guest(xml)
 
     def arrival(self, declared: Filtering, *interfaces: InterfaceFacts) -> Arrival:
@@ -218,6 +225,51 @@ def test_rules_that_cannot_be_made_leave_the_older_ones_and_the_other_guests(sit
     assert site.revision == 1
 
 
+def test_a_guest_that_cannot_be_met_keeps_no_rules_from_the_others(site):
+    site.add_guest()
+    site.add_guest(instance=OTHER)
+    site.conductor.told = tuple(
+        GuestFiltering(instance=each, filtering=filtering(1)) for each in (INSTANCE, OTHER)
+    )
+    site.ask()
+    site.driver.unfit = {OTHER}  # its new tap has a name that no rule can have
+    site.driver.applied = {}  # and the host was started anew
+    for each in (INSTANCE, OTHER):
+        domain = site.hypervisor.domains[each]
+        domain.live_xml = domain.live_xml.replace("vnet0", "vnet8")
+
+    site.ask()
+
+    assert site.taps == ("lm525400000001", "vnet8")
+    assert set(site.driver.applied) == {INSTANCE, OTHER}
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_libvirts_name_of_a_tap_is_not_kept_for_a_guest_that_is_gone(site, is_restarted):
+    site.add_guest()
+    site.tell(filtering(1))
+    del site.hypervisor.domains[INSTANCE]  # it was transient; what is declared of it stays
+
+    if is_restarted:
+        site.restart()
+        site.conductor.is_away = True
+    else:
+        site.firewall.on_event(HypervisorEvent(kind=EventKind.STOPPED, uuid=INSTANCE))
+    site.turn()
+
+    assert site.taps == ("lm525400000001",)
+
+
+def test_its_operators_name_of_a_tap_is_kept_for_a_guest_that_is_gone(site):
+    site.add_guest(INTERFACE_XML.replace("vnet0", "web0"))
+    site.tell(filtering(1))
+    del site.hypervisor.domains[INSTANCE]
+
+    site.ask()
+
+    assert site.taps == ("lm525400000001", "web0")
+
+
 def test_a_guest_that_starts_anew_is_met_by_its_new_tap(site):
     site.add_guest()
     site.tell(filtering(1))
@@ -247,6 +299,15 @@ def test_a_name_that_its_operator_gave_is_kept(site):
 
     assert prepared.changes.interfaces == ()
     assert site.taps == ("lm525400000001", "web0")
+
+
+def test_a_name_that_another_guest_has_here_is_left_to_that_one(site):
+    site.links.add("web0")
+
+    prepared = site.preparation.prepare(site.arrival(filtering(), replace(COMING, tap="web0")))
+
+    assert [change.tap for change in prepared.changes.interfaces] == ["lm525400000001"]
+    assert site.taps == ("lm525400000001",)
 
 
 def test_a_guest_without_groups_is_not_touched(site):
