@@ -84,7 +84,7 @@ def _way(
         return copied, against
     try:
         _require_whole(disk, look)
-        images = _images(disk, below, makers)
+        images = _images(disk, below, makers, guest_xml.layer_formats(look.definition.live_xml))
         _require_open(images[0], look.instance)
         return replace(copied, images=images), ()
     except ImageNotCopyableError as error:
@@ -114,14 +114,22 @@ def _attached(look: SourceLook) -> frozenset[str]:
     return frozenset(volume.target for volume in volumes if volume.is_host_attached)
 
 
-def _images(disk: DiskFacts, below: Sequence[Sight], makers: Makers) -> tuple[DiskImage, ...]:
-    """The disk's own and those below it, each by the format that the one above it names: never guessed from its content."""
+def _images(
+    disk: DiskFacts, below: Sequence[Sight], makers: Makers, formats: Mapping[tuple[str, str], str]
+) -> tuple[DiskImage, ...]:
+    """The disk's own and those below it, each in the format in which its QEMU reads it (`formats`).
+
+    The one above it need not name that format; one that is made anew must, and a wrong one shows the guest another disk.
+    """
     images = [_maker(makers, disk.type, disk.source).describe(disk)]
     for (kind, path), sight in zip(disk.layers, below, strict=True):
         if not images[-1].backing:
             reason = f"it stands on {path}, which its header does not name"
             raise ImageNotCopyableError(path=images[-1].path, reason=reason)
-        format = images[-1].backing_format or "raw"
+        format = formats.get((disk.target, path)) or images[-1].backing_format
+        if not format:
+            raise ImageNotCopyableError(path=path, reason="nobody names its format")
+        images[-1] = replace(images[-1], backing_format=format)
         layer = DiskFacts(target=disk.target, type=kind, source=path, format=format)
         is_shared = sight.seen not in (Seen.ABSENT, Seen.OTHER)
         if not is_shared and kind != "file":

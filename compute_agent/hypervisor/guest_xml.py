@@ -70,6 +70,18 @@ def not_as_in_file(xml: str) -> Mapping[str, str]:
     return found
 
 
+def layer_formats(xml: str) -> Mapping[tuple[str, str], str]:
+    """By target and source, in which format its QEMU reads an image below a disk: the header above need not name it."""
+    found = {}
+    for disk in XmlText.parse(xml).root.find_all("devices/disk"):
+        target = disk.find("target")
+        for layer in _descendants(disk, "backingStore"):
+            source, format = layer.find("source"), layer.find("format")
+            if target is not None and source is not None and format is not None:
+                found[target.get("dev"), _source(source)] = format.get("type")
+    return found
+
+
 def _vcpus(domain: Element) -> int:
     vcpu = domain.find("vcpu")
     if vcpu is None:

@@ -1,6 +1,7 @@
 """The source's verbs: one call under an epoch, followed to its end by whoever is there, and a source left clean."""
 
 import json
+import subprocess
 import threading
 from dataclasses import replace
 
@@ -223,6 +224,27 @@ def test_a_disk_that_is_not_what_its_file_is_cannot_be_copied(hosts, tmp_path, m
 
     assert finding.code == DISK_NOT_COPYABLE.code
     assert reason in finding.sentence
+
+
+def test_an_overlay_that_does_not_name_the_format_of_its_base_is_made_anew_with_the_one_that_qemu_reads_it_in(
+    hosts, tmp_path
+):
+    """libvirt finds it out by itself. As raw, the base's own header would be the first thing that the guest reads."""
+    base, overlay = tmp_path / "base.qcow2", tmp_path / "web1.raw"
+    for argv in (["qcow2", str(base), "1M"], ["qcow2", "-b", str(base), "-F", "qcow2", str(overlay)]):
+        subprocess.run(["qemu-img", "create", "-q", "-f", *argv], check=True)
+    overlay.write_bytes(overlay.read_bytes().replace(bytes.fromhex("e2792aca"), bytes.fromhex("12345678")))
+    give_disk(hosts, overlay)
+    chain = f"<backingStore type='file'><format type='qcow2'/><source file='{base}'/></backingStore>"
+    domain(hosts).live_xml = domain(hosts).live_xml.replace(
+        f"'{overlay}'/>", f"'{overlay}'/><driver type='qcow2'/>{chain}"
+    )
+    absent = (AbsentDisk(disk="vda", path=str(path), reason="no such file") for path in (overlay, base))
+
+    [disk] = check(hosts, absent=tuple(absent)).plan.disks
+
+    assert [image.format for image in disk.images] == ["qcow2", "qcow2"]
+    assert disk.images[0].backing_format == "qcow2"
 
 
 def test_a_disk_of_the_next_start_is_told(hosts):
