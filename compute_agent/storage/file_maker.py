@@ -94,7 +94,7 @@ class FileMaker:
         try:
             self._look(_require_place, path, self._directories)
             noted = {"temporary": str(temporary)}
-            if self._look(_is_missing, path.parent):
+            if "directory" in wanted.noted or self._look(_is_missing, path.parent):
                 noted["directory"] = str(path.parent)
             note(noted)
             self._look(_make_file, temporary, wanted.image, noted.get("directory"))

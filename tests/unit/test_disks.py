@@ -18,6 +18,7 @@ from compute_agent.preparing import Arrival, Arrivals, Departure, Preparations, 
 from compute_agent.preparing.arrivals import ArrivalRecord
 from compute_agent.preparing.disks import Disks
 from compute_agent.settings import LiveMigrationSettings, Settings
+from compute_agent.storage import file_maker
 from compute_agent.storage.file_maker import FileMaker
 from compute_agent.storage.makers import makers
 from compute_agent.storage.making import ImageInUseError
@@ -268,6 +269,27 @@ def test_a_base_beside_a_directory_that_is_made_only_with_the_overlay_is_copied(
     assert names(dest / "web1") == ["top.qcow2"]
     disks.undo(undoing(arrivals))
     assert "web1" not in names(dest)
+
+
+def test_a_directory_that_a_killed_agent_made_is_removed_by_the_undo(
+    disks: Disks, arrivals: Arrivals, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = raw(source)
+    wanted = transfer(replace(image, path=str(dest / "web1" / "web1.img")))
+    with monkeypatch.context() as patch:
+        patch.setattr(file_maker, "_finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            disks.prepare(arrival(arrivals, wanted))
+    assert names(dest) == ["web1"]
+
+    disks.prepare(arrival(arrivals, wanted))
+    disks.undo(undoing(arrivals))
+
+    assert names(dest) == []
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_base_that_differs_refuses_and_no_overlay_is_made_on_it(
