@@ -108,6 +108,7 @@ class Disks(Preparation):
                 path=image.path,
                 size_bytes=image.size_bytes,
                 sha256=image.sha256,
+                allocated_bytes=image.allocated_bytes,
                 mode=image.mode,
                 uid=image.uid,
                 gid=image.gid,

@@ -4,6 +4,7 @@ A guest that runs says all that it stands on; of one that is off only the disks'
 they stand on is in their headers.
 """
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -52,7 +53,25 @@ def _named_in_headers(path: str) -> Iterator[str]:
             return  # the guest could not be started from it either
         if not header.backing:
             return
-        path = str(Path(path).parent / header.backing)
+        path = str(Path(path).parent / _file_in(header.backing))
         yield path
-        if header.backing_format != "qcow2":
+        if header.backing_format not in ("", "qcow2"):
             return
+
+
+def _file_in(backing: str) -> str:
+    """The file that a header names plainly, after `file:`, or in the JSON that QEMU takes for a name; as it is otherwise."""
+    if not backing.startswith("json:"):
+        return backing.removeprefix("file:")
+    try:
+        named = json.loads(backing.removeprefix("json:"))
+    except ValueError:
+        return backing
+    waiting = [named] if isinstance(named, dict) else []
+    while waiting:
+        for key, value in waiting.pop().items():
+            if key.rpartition(".")[2] == "filename" and isinstance(value, str):
+                return value
+            if isinstance(value, dict) and key != "backing":
+                waiting.append(value)
+    return backing

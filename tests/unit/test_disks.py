@@ -34,6 +34,7 @@ class FakeCopying:
     def __init__(self, source: Path, dest: Path) -> None:
         self._source, self._dest = source, dest
         self.uris: list[str] = []
+        self.room_bytes: list[int] = []
 
     def copy(
         self,
@@ -46,6 +47,7 @@ class FakeCopying:
         is_stopped: Callable[[], bool],
     ) -> bool:
         self.uris.append(uri)
+        self.room_bytes.append(original.allocated_bytes)
         content = (self._source / place.name).read_bytes()
         if place.exists() and place.read_bytes() != content:
             raise PlaceTakenError(path=str(place))
@@ -254,6 +256,14 @@ def test_a_base_that_is_missing_is_copied_from_the_source_before_its_overlay_is_
     subprocess.run(["qemu-img", "check", "-q", str(dest / "top.qcow2")], check=True)
 
 
+def test_a_sparse_base_needs_the_room_that_it_takes(
+    disks: Disks, arrivals: Arrivals, overlay: DiskTransfer, copying: FakeCopying
+) -> None:
+    own, base = overlay.images
+    disks.prepare(arrival(arrivals, transfer(own, replace(base, allocated_bytes=4096))))
+    assert copying.room_bytes == [4096]
+
+
 def test_a_base_beside_a_directory_that_is_made_only_with_the_overlay_is_copied(
     disks: Disks, arrivals: Arrivals, source: Path, dest: Path, overlay: DiskTransfer
 ) -> None:
@@ -328,6 +338,31 @@ def test_the_source_removes_its_disk_and_not_what_it_stands_on(
             0
         ]
     )
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "web1.img",
+        "{source}/web1.img",
+        "file:{source}/web1.img",
+        'json:{{"driver": "raw", "file": {{"driver": "file", "filename": "{source}/web1.img"}}}}',
+        'json:{{"file.filename": "{source}/web1.img"}}',
+    ],
+)
+def test_a_disk_below_that_of_a_guest_that_is_off_stays_however_its_header_names_it(
+    disks: Disks, source: Path, others: list[GuestFacts], named: str
+) -> None:
+    image, top = raw(source), source / "web2.qcow2"
+    backing = ["-u", "-b", named.format(source=source), "-F", "raw"]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(top), "1M"], check=True)
+    disk = DiskFacts(target="vda", type="file", source=str(top), format="qcow2")
+    others.append(guest("web2", disk))
+
+    [sentence] = disks.release(departure(transfer(image))).sentences
+
+    assert "stays, as web2" in sentence
+    assert names(source) == ["web1.img", "web2.qcow2"]
 
 
 def test_what_took_the_place_of_the_sources_disk_is_left_alone(disks: Disks, source: Path) -> None:
