@@ -15,15 +15,18 @@ _ND = "nd-neighbor-solicit, nd-neighbor-advert"
 _MLD = "mld-listener-report, mld-listener-done, mld2-listener-report"
 _RARP = "0x8035"  # what QEMU sends in the guest's name when it has arrived
 _LINK_LOCAL = "fe80::/10"
+# Said first in each line that lets IPv6 through: `ip6 saddr` alone also meets what is in a VLAN, whose tag the kernel has
+# taken off (skb_vlan_untag) before a bridge sees the packet.
+_IPV6 = "ether type ip6"
 
 
 def ingoing(rules: PortRules, *, mark: int, requires_syn: bool) -> Iterator[str]:
     """Lines of the chain of what goes to the guest."""
     yield "ether type arp accept"
     yield "ether type ip udp sport 67 udp dport 68 accept"
-    yield f"ip6 saddr {_LINK_LOCAL} udp sport 547 udp dport 546 accept"
-    yield f"icmpv6 type {{ {_ND}, nd-router-advert }} ip6 hoplimit 255 accept"
-    yield f"icmpv6 type {{ mld-listener-query, {_MLD} }} accept"
+    yield f"{_IPV6} ip6 saddr {_LINK_LOCAL} udp sport 547 udp dport 546 accept"
+    yield f"{_IPV6} icmpv6 type {{ {_ND}, nd-router-advert }} ip6 hoplimit 255 accept"
+    yield f"{_IPV6} icmpv6 type {{ mld-listener-query, {_MLD} }} accept"
     yield _known(mark)
     yield from _permitted(rules, INGRESS, requires_syn=requires_syn)
     yield "counter drop"
@@ -57,10 +60,11 @@ def _address_traffic(rules: PortRules) -> Iterator[str]:
     yield "ether type ip6 udp sport 547 udp dport 546 counter drop"
     yield "icmpv6 type nd-router-advert counter drop"
     # `::` asks whether an address is taken, and reports membership before there is one (RFC 4862, RFC 3810).
-    yield f"ip6 saddr {{ ::, {_LINK_LOCAL} }} icmpv6 type {{ {_ND}, nd-router-solicit, {_MLD} }} accept"
-    yield f"ip6 saddr {_LINK_LOCAL} udp sport 546 udp dport 547 accept"
+    unspecified = f"{_IPV6} ip6 saddr {{ ::, {_LINK_LOCAL} }}"
+    yield f"{unspecified} icmpv6 type {{ {_ND}, nd-router-solicit, {_MLD} }} accept"
+    yield f"{_IPV6} ip6 saddr {_LINK_LOCAL} udp sport 546 udp dport 547 accept"
     if not rules.addresses:
-        yield f"icmpv6 type {{ {_ND} }} accept"
+        yield f"{_IPV6} icmpv6 type {{ {_ND} }} accept"
         return
     for family, word in rule_text.FAMILY_WORD.items():
         addresses = rule_text.networks(rules.addresses, family=family)
@@ -69,7 +73,7 @@ def _address_traffic(rules: PortRules) -> Iterator[str]:
         else:
             yield f"ether type {word} counter drop"
     if rule_text.networks(rules.addresses, family=6):
-        yield f"icmpv6 type {{ {_ND} }} accept"
+        yield f"{_IPV6} icmpv6 type {{ {_ND} }} accept"
 
 
 def _known(mark: int) -> str:

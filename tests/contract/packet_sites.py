@@ -11,11 +11,13 @@ import queue
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 CLONE_NEWNET = 0x40000000
+ETHERTYPE_ALL = 0x0003
 TIMEOUT_S = 10.0
 SILENCE_S = 0.15  # in which an answer would have come, mostly
 WAIT_S = 5.0  # for one that must come
@@ -122,6 +124,19 @@ class PacketSite:
         """Whether none does."""
         return not self._connects(sender, receiver, (address, port), timeout_s=2 * SILENCE_S)
 
+    def hears(self, sender: Namespace, receiver: Namespace, frame: bytes, *, timeout_s: float) -> bool:
+        """Whether a frame gets there as it was sent."""
+        hears, sends = (each.run(_raw_socket) for each in (receiver, sender))
+        self._sockets += [hears, sends]
+        hears.settimeout(timeout_s)
+        ends = time.monotonic() + timeout_s
+        sends.send(frame)
+        with contextlib.suppress(TimeoutError):
+            while time.monotonic() < ends:
+                if hears.recv(len(frame)).endswith(frame[-40:]):
+                    return True
+        return False
+
     def close(self) -> None:
         for each in self._sockets:
             each.close()
@@ -179,3 +194,9 @@ class PacketSite:
             Path(f"/proc/sys/{setting}").write_text(value, encoding="ascii")
 
         where.run(write)
+
+
+def _raw_socket() -> socket.socket:
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_ALL))
+    made.bind(("eth0", ETHERTYPE_ALL))
+    return made

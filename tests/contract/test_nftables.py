@@ -1,6 +1,7 @@
 """The driver nftables against the kernel: what passes, what does not, and who is left alone."""
 
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from tests.contract.packet_sites import (
 )
 
 INSTANCE = "9b77af9f-482a-4f4c-85a2-71c2c1833cc5"
+MAC_BYTES = bytes.fromhex(GUEST_MAC.replace(":", ""))
 OPEN, CLOSED = 7000, 7001
 INTERFACE = InterfaceFacts(mac=GUEST_MAC, type="bridge", source="br0", tap="vnet3")
 UDP_IN = FilterRule(direction="ingress", family=4, protocol="udp", port_min=OPEN, port_max=OPEN)
@@ -100,6 +102,18 @@ def test_a_guest_sends_with_its_own_addresses_only(site):
 
     apply(site, port(ALL_OUT, addresses=()))
     assert site.passes(site.guest, site.peer, PEER, OPEN, source="10.9.0.77")
+
+
+@pytest.mark.parametrize(("tag", "comes"), [(b"", True), (b"\x81\x00\x00\x0a", False)])
+def test_a_guest_sends_nothing_into_a_vlan(site, tag, comes):
+    apply(site, port(ALL_OUT))
+    advert = struct.pack("!IHBB", 6 << 28, 24, socket.IPPROTO_ICMPV6, 255)
+    advert += socket.inet_pton(socket.AF_INET6, "fe80::1") + socket.inet_pton(socket.AF_INET6, "ff02::1")
+    advert += b"\x88" + bytes(23)
+
+    frame = b"\xff" * 6 + MAC_BYTES + tag + b"\x86\xdd" + advert
+
+    assert site.hears(site.guest, site.peer, frame, timeout_s=WAIT_S if comes else SILENCE_S) == comes
 
 
 def test_a_guest_sends_with_its_own_mac_only(site):
