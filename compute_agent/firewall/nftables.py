@@ -22,6 +22,7 @@ _SYSCTL_OF_FAMILY = {4: "bridge-nf-call-iptables", 6: "bridge-nf-call-ip6tables"
 _TABLE_RULES = re.compile(r'^\tcomment "rules ([0-9a-f]+)"', re.MULTILINE)
 _CHAIN = re.compile(r"^\tchain (\w+) \{\n(.*?)^\t\}", re.MULTILINE | re.DOTALL)
 _GUEST = re.compile(r'^\t\tcomment "instance (\S+) revision (\d+)"\n', re.MULTILINE)
+_NO_RULE = re.compile(r"\s*(comment|type filter hook)\b")
 _CHAIN_OF_MAC = re.compile(r"(to|from)_([0-9a-f]{12})")
 _VERDICT = re.compile(r'"([^"]+)" : jump (to_[0-9a-f]{12})')
 
@@ -103,8 +104,11 @@ class NftablesDriver:
             return {""}  # a host without nft, on which nobody is filtered
 
     def _fingerprint(self, family: str) -> str:
-        found = _TABLE_RULES.search(self._listed(family, "--terse"))
-        return found[1] if found is not None else ""
+        """Empty, too, for a table that was flushed: that leaves its comment and its chains, and lets everything through."""
+        listed = self._listed(family, "--terse")
+        found = _TABLE_RULES.search(listed)
+        is_flushed = family == "bridge" and any(not _rules(body) for _, body in _CHAIN.findall(listed))
+        return found[1] if found is not None and not is_flushed else ""
 
     def _listed(self, family: str, *options: str) -> str:
         """The table as it stands; empty where there is none."""
@@ -120,6 +124,11 @@ class NftablesDriver:
             return run_command([NFT, *arguments], input_text=script, timeout_s=TIMEOUT_S)
         except CommandError as error:
             raise FirewallError(driver=self.name, reason=str(error)) from error
+
+
+def _rules(chain: str) -> list[str]:
+    """Its lines that are rules."""
+    return [line for line in chain.splitlines() if line.strip() and not _NO_RULE.match(line)]
 
 
 def bridge_netfilter_problems(filtering: Filtering, *, sysctl_path: Path = BRIDGE_SYSCTL) -> Iterable[str]:

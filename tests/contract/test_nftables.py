@@ -235,6 +235,17 @@ def test_what_somebody_else_has_removed_is_put_back(site):
     assert "table bridge limosa" in ruleset(site)
 
 
+@pytest.mark.parametrize("what", [("table", "bridge", "limosa"), ("chain", "bridge", "limosa", "sends")])
+def test_rules_that_somebody_else_has_removed_and_left_their_table_are_put_back(site, what):
+    apply(site, port(UDP_IN))
+    before = ruleset(site)
+    site.host.run(lambda: subprocess.run(["nft", "flush", *what], check=True))
+
+    apply(site, port(UDP_IN))
+
+    assert ruleset(site) == before
+
+
 # ---- connections that come from another host
 
 
