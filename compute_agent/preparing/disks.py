@@ -11,6 +11,7 @@ go (`complete`); and the source removes only what it described for the plan, by 
 host names or stands on, and while no QEMU holds it.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -50,8 +51,10 @@ from compute_agent.subprocesses import User
 
 DIRECTORY: Final = "directory"  # a kind of item, beside those of the makers
 BASES: Final = "base images"  # part of the record: copies of images below a disk
+UNWRITTEN: Final = "unwritten disks"  # likewise: those of which the kernel has lost something
 DIRECTORY_TIMEOUT_S = 20.0
 _DIRECTORY_MODE = 0o755
+_LOSSES: Final = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
 
 
 class Disks(Preparation):
@@ -160,12 +163,24 @@ class Disks(Preparation):
     def complete(self, arrival: Arrival) -> tuple[str, ...]:
         """The source's disks are as good as gone from here on: what they hold must survive a loss of power here."""
         for disk in arrival.plan.copied:
-            try:
-                self._makers[disk.images[0].type].sync(_name(disk))
-            except (LimosaError, OSError) as error:
-                reason = getattr(error, "strerror", None) or str(error)
-                raise HoldSourceError(what=f"disk {disk.target}", reason=reason) from error
+            self._sync(disk, arrival)
         return ()
+
+    def _sync(self, disk: DiskTransfer, arrival: Arrival) -> None:
+        """The kernel tells of what it could not write once, and of no more at the next call: that must be remembered."""
+        name, what = _name(disk), f"disk {disk.target}"
+        for lost in arrival.record.items(UNWRITTEN):
+            if lost.name == name:
+                raise HoldSourceError(what=what, reason=lost.identity["reason"])
+        try:
+            self._makers[disk.images[0].type].sync(name)
+        except (LimosaError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            if isinstance(error, OSError) and error.errno in _LOSSES:
+                reason = f"{reason}; what its host could not write is lost, and the source's disk is kept"
+                lost = Item(part=UNWRITTEN, kind=disk.images[0].type, name=name, identity={"reason": reason})
+                arrival.record.write(lost)
+            raise HoldSourceError(what=what, reason=reason) from error
 
     # ---- on the source
 

@@ -1,5 +1,7 @@
 """The guest's own disks: made on the dest, removed on the source, and never another file than its own touched."""
 
+import errno
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -425,18 +427,34 @@ def test_a_disk_that_some_qemu_holds_stays_and_the_source_is_asked_again(
     assert names(source) == ["web1.img"]
 
 
+@pytest.mark.parametrize(
+    ("error", "is_kept"), [(errno.EIO, True), (errno.ENOSPC, True), (errno.EINTR, False)]
+)
 def test_a_disk_that_cannot_be_synced_keeps_the_source_from_letting_go(
-    disks: Disks, arrivals: Arrivals, source: Path, dest: Path, monkeypatch: pytest.MonkeyPatch
+    disks: Disks,
+    arrivals: Arrivals,
+    source: Path,
+    dest: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: int,
+    *,
+    is_kept: bool,
 ) -> None:
     coming = arrival(arrivals, transfer(moved(raw(source), dest)))
     disks.prepare(coming)
     assert Preparations((disks,)).complete(coming).failures == ()
 
-    def fail(_descriptor: int) -> None:
-        raise OSError(5, "Input/output error")
+    def fail(_name: str) -> None:
+        raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr("compute_agent.storage.file_maker.os.fsync", fail)
-    told = Preparations((disks,)).complete(coming)
-
+    with monkeypatch.context() as patch:
+        patch.setattr(file_maker, "_sync", fail)
+        told = Preparations((disks,)).complete(coming)
     assert told.holds_source
-    assert told.failures == ("disks: disk vda is not safe here yet: Input/output error",)
+    assert os.strerror(error) in told.failures[0]
+
+    # The kernel tells of it once only: the next call would find nothing.
+    again = Preparations((disks,)).complete(
+        replace(coming, record=arrivals.open(MIGRATION, instance=INSTANCE))
+    )
+    assert again.holds_source is is_kept
