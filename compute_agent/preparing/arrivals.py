@@ -7,7 +7,7 @@ somebody else's, and left alone.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +28,9 @@ class Item:
     identity: Mapping[str, str] = field(default_factory=dict)
 
 
+Items = tuple[Item, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
     migration: str
@@ -41,7 +44,10 @@ class ArrivalRecord:
     def __init__(self, path: Path, page: _Page) -> None:
         self._path = path
         self._page = page
+        self._version = 0  # of the page in memory
+        self._saved = 0  # the newest version that is on the disk
         self._lock = concurrency.native_rlock()
+        self._saving = concurrency.native_rlock()
 
     @property
     def instance(self) -> str:
@@ -62,20 +68,33 @@ class ArrivalRecord:
 
     def write(self, item: Item) -> None:
         """Add it, or replace the one of the same part, kind and name."""
-        with self._lock:
-            others = tuple(known for known in self._page.items if _key(known) != _key(item))
-            self._save(replace(self._page, items=(*others, item)))
+        self._change(lambda others: (*others, item), item)
 
     def forget(self, item: Item) -> None:
         """It is not there any more, or not for this migration."""
+        self._change(lambda others: others, item)
+
+    def _change(self, items: Callable[[Items], Items], item: Item) -> None:
+        """`items` is told all but the one of this part, kind and name."""
         with self._lock:
             others = tuple(known for known in self._page.items if _key(known) != _key(item))
-            if others != self._page.items:
-                self._save(replace(self._page, items=others))
+            changed = replace(self._page, items=items(others))
+            if changed != self._page:
+                self._page = changed
+                self._version += 1
+            version = self._version
+        concurrency.sleep(0)  # preparations that write at this moment share one fsync
+        self._save(version)
 
-    def _save(self, page: _Page) -> None:
-        durable.write(self._path, json.dumps(wire.to_primitive(page)))
-        self._page = page
+    def _save(self, version: int) -> None:
+        """Return when this version is on the disk, or a newer one that holds it."""
+        with self._saving:
+            if self._saved >= version:
+                return
+            with self._lock:
+                page, newest = self._page, self._version
+            durable.write(self._path, json.dumps(wire.to_primitive(page)))
+            self._saved = newest
 
 
 class Arrivals:

@@ -10,7 +10,7 @@ from common.facts import DiskFacts, GuestFacts
 from common.migration import DestinationFacts, DomainChanges
 from common.states import DiskWay, PowerState
 from common.transfer import Declarations, DiskChange, DiskTransfer, TransferPlan
-from compute_agent import planning
+from compute_agent import durable, planning
 from compute_agent.preparing import (
     Arrival,
     Arrivals,
@@ -178,3 +178,34 @@ def test_a_disk_that_was_attached_since_the_plan_is_seen() -> None:
     assert list(planning.differences(guest, plan)) == [
         "the guest has disk vdb (/d/b.img), which was not there when it was checked"
     ]
+
+
+def test_what_is_written_at_one_moment_shares_one_fsync(
+    arrivals: Arrivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = arrivals.open(MIGRATION, instance=INSTANCE)
+    first_is_at_work, others_have_written = threading.Event(), threading.Event()
+    written: list[int] = []
+    write = durable.write
+
+    def slow(path: Path, text: str) -> None:
+        written.append(len(record.all_items))
+        first_is_at_work.set()
+        assert others_have_written.wait(timeout=30)
+        write(path, text)
+
+    monkeypatch.setattr(durable, "write", slow)
+    items = [Item(part="volumes", kind="grant", name=str(number)) for number in range(8)]
+    threads = [threading.Thread(target=record.write, args=(item,)) for item in items]
+    threads[0].start()
+    assert first_is_at_work.wait(timeout=30)
+    for thread in threads[1:]:
+        thread.start()
+    while len(record.all_items) < len(items):
+        first_is_at_work.wait(timeout=0.01)
+    others_have_written.set()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert written == [1, 8]
+    kept = arrivals.open(MIGRATION, instance=INSTANCE).items("volumes")
+    assert sorted(item.name for item in kept) == [item.name for item in items]
