@@ -143,9 +143,8 @@ class Interfaces(Preparation):
 def _declared(departure: Departure) -> Mapping[str, tuple[str, ...]]:
     """The IPv4 addresses of its interfaces, where somebody has said them."""
     return {
-        port.mac.lower(): tuple(address for address in port.addresses if ":" not in address)
-        for port in departure.declared.filtering.ports
-        if port.addresses
+        mac.lower(): tuple(address for address in addresses if ":" not in address)
+        for mac, addresses in departure.declared.addresses.items()
     }
 
 

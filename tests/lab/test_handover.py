@@ -67,12 +67,20 @@ def test_a_connection_survives_there_and_back_and_both_hosts_see_it_followed(lab
     observer.assert_one_guest(lab, NAME, host="compute1", boot_id=guest)
 
 
-def test_a_guest_that_says_nothing_is_moved_and_told_as_not_verified(lab: Lab, guest: str) -> None:
+def test_a_guest_that_says_nothing_is_told_as_not_verified_unless_its_address_is_declared(
+    lab: Lab, guest: str
+) -> None:
     shown = observer.migrate(lab, NAME, "compute2")
 
     assert (shown["status"], shown["network_verified"], shown["network_gap_ms"]) == ("completed", False, None)
     assert "was not asked" in lab.limosa("migration", "log", shown["id"]).stdout
-    observer.assert_one_guest(lab, NAME, host="compute2", boot_id=guest)
+
+    mac = network.guest_mac(network.FIRST_GUEST_NUMBER)
+    lab.limosa("port", "set", NAME, mac, "--address", network.guest_address(network.FIRST_GUEST_NUMBER))
+    shown = observer.migrate(lab, NAME, "compute1")
+    assert (shown["status"], shown["network_verified"]) == ("completed", True)
+    lab.limosa("port", "unset", NAME, mac)
+    observer.assert_one_guest(lab, NAME, host="compute1", boot_id=guest)
 
 
 def test_a_bridge_that_the_dest_lacks_is_refused_until_it_is_said_what_it_is_called(

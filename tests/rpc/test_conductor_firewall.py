@@ -185,6 +185,15 @@ def test_a_guest_that_nobody_filters_costs_its_migration_no_message(cluster):
     assert cluster.dest.commands[0].arguments.declared.filtering.revision == 0
 
 
+def test_addresses_are_told_with_a_migration_of_a_guest_that_nobody_filters_too(cluster):
+    cluster.api.set_port(PortRequest(instance="web1", mac=MAC, addresses=("10.0.0.1",)))
+
+    cluster.end_of(cluster.migrate())
+
+    declared = cluster.dest.commands[0].arguments.declared
+    assert (declared.addresses, declared.filtering.ports) == ({MAC: ("10.0.0.1",)}, ())
+
+
 def test_a_guest_that_moved_by_hand_has_its_new_host_ask(cluster):
     filtered(cluster)
 

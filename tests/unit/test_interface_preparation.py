@@ -6,7 +6,7 @@ import pytest
 
 from common.facts import InterfaceFacts
 from common.migration import DestinationFacts, DomainChanges
-from common.transfer import Declarations, Filtering, InterfaceChange, PortRules, TransferPlan
+from common.transfer import Declarations, InterfaceChange, TransferPlan
 from compute_agent.handover.ports import Switches
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import EventKind, HypervisorEvent
@@ -60,13 +60,12 @@ def arrival(hosts, *, found=(INTERFACE,)):
 
 
 def departure(hosts, *, addresses=()):
-    rules = PortRules(mac=MAC.upper(), groups=("web",), addresses=addresses)
     return Departure(
         instance=hosts.uuid,
         name="web1",
         migration=MIGRATION,
         plan=TransferPlan(interfaces=(INTERFACE,)),
-        declared=Declarations(filtering=Filtering(revision=1, ports=(rules,))),
+        declared=Declarations(addresses={MAC.upper(): addresses}),
         dest=DestinationFacts(connect_address="compute2"),
     )
 
