@@ -81,7 +81,7 @@ class TransferPlan:
 
     @property
     def copied_bytes(self) -> int:
-        """What those may take on the dest when they are full, with the images below them that are not there."""
+        """What those may take on the dest when they are full. Images below them: the dest counts those that it lacks."""
         return sum(image.virtual_bytes for disk in self.copied for image in disk.images[:1])
 
 
