@@ -9,6 +9,8 @@ from lab.lab import Lab
 from tests.lab import local_disks, observer
 from tests.lab.local_disks import BASE, NAME, OVERLAY, RAW, ROOT
 
+# Each 4 KiB written are 64 KiB to be copied again: well below the bandwidth, or the copy would never catch up.
+RATE_KIB_S = 128
 SLOW = {"libvirt.live_migration_bandwidth": "8"}  # MiB/s: some 12 s for the disks alone
 ALL = {ROOT, RAW, OVERLAY, BASE}
 
@@ -26,7 +28,7 @@ def boot_id(lab: Lab) -> Iterator[str]:
     configure_agents(lab, SLOW)
     first = lab.guest_create(NAME, "compute1", local_disks.OPTIONS)
     observer.wait_until_found(lab, NAME)
-    lab.ask(NAME, f"pattern vdb {local_disks.RATE_KIB_S}")
+    lab.ask(NAME, f"pattern vdb {RATE_KIB_S}")
     yield first.boot_id
     lab.guest_delete(NAME)
     configure_agents(lab, {"libvirt.live_migration_bandwidth": "0"})
@@ -54,7 +56,7 @@ def assert_it_stayed(lab: Lab, migration: str, *, boot_id: str, status: str) -> 
     observer.assert_one_guest(lab, NAME, host="compute1", boot_id=boot_id)
     lab.ask(NAME, "pattern vdb 0")
     local_disks.assert_equal_halves(lab, "vdb")
-    lab.ask(NAME, f"pattern vdb {local_disks.RATE_KIB_S}")
+    lab.ask(NAME, f"pattern vdb {RATE_KIB_S}")
     assert local_disks.files(lab, "compute1") == ALL
     assert local_disks.files(lab, "compute2") == set()
 
