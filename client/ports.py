@@ -51,7 +51,12 @@ class PortSet(PortCommand):
         parser = super().get_parser(prog_name)
         addresses = parser.add_mutually_exclusive_group()
         addresses.add_argument(
-            "--address", metavar="ADDRESS", dest="addresses", action="append", help="may be repeated"
+            "--address",
+            metavar="ADDRESS",
+            dest="addresses",
+            action="append",
+            type=name,
+            help="may be repeated",
         )
         addresses.add_argument(
             "--no-address", dest="addresses", action="store_const", const=(), help="none is known any more"

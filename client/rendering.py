@@ -24,12 +24,13 @@ _SPELLINGS: Final[Mapping[str, str]] = {
     "uuid": "UUID",
     "id": "ID",
     "mac": "MAC",
+    "mtu": "MTU",
     "cpu": "CPU",
     "vcpus": "VCPUs",
     "mib": "MiB",
     "gib": "GiB",
 }
-_NOTHING: Final = (None, "", ())
+_NOTHING: Final[tuple[object, ...]] = (None, "", (), {})
 _TIMES: Final = (
     "at", "created_at", "updated_at", "finished_at", "expires_at", "revoked_at",
 )  # fmt: skip

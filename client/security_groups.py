@@ -122,7 +122,9 @@ class RuleAdd(RuleCommand):
         parser.add_argument("--icmp-type", metavar="N", type=int, help="of icmp (default: all)")
         parser.add_argument("--icmp-code", metavar="N", type=int, help="of that type (default: all)")
         remote = parser.add_mutually_exclusive_group()
-        remote.add_argument("--remote", metavar="CIDR", help="an address or a network (default: anybody)")
+        remote.add_argument(
+            "--remote", metavar="CIDR", type=name, help="an address or a network (default: anybody)"
+        )
         remote.add_argument("--remote-group", metavar="GROUP", type=name, help="the addresses of its members")
         parser.add_argument(
             "--family",

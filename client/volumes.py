@@ -54,6 +54,7 @@ class VolumeSet(VolumeCommand):
         parser.add_argument(
             "--driver",
             metavar="DRIVER",
+            type=name,
             required=True,
             help="iscsi, fibre_channel, rbd, ...: os-brick's word",
         )
@@ -61,6 +62,7 @@ class VolumeSet(VolumeCommand):
             "--name",
             metavar="NAME",
             dest="volume",
+            type=name,
             required=True,
             help="of iSCSI: IQN/LUN; of RBD: POOL/IMAGE",
         )

@@ -30,6 +30,7 @@ from conductor.sender import Sender
 GROUPS_MAX: Final = 1_000
 RULES_MAX: Final = 200  # of one group
 ALL_RULES_MAX: Final = 20_000  # some 4 MB, in the one message that lists all groups
+RULE_ID_MAX: Final = 2**63 - 1  # SQLite's integers; sqlite3 raises OverflowError for what is beyond
 DESCRIPTION_MAX_CHARS: Final = 255
 USERS_MAX: Final = 10  # named in one sentence
 
@@ -112,7 +113,7 @@ class SecurityGroups:
         def remove(session: Session) -> tuple[RuleView, set[str]]:
             revision = filtering.tick(session)
             name = get(session, group).name
-            row = session.get(SecurityGroupRule, rule)
+            row = session.get(SecurityGroupRule, rule) if 0 < rule <= RULE_ID_MAX else None
             if row is None or row.security_group != name:
                 raise RuleNotFoundError(group=name, id=rule)
             session.delete(row)

@@ -162,3 +162,16 @@ def test_what_is_in_force_is_shown_as_it_stands_on_the_host():
     assert f"{MAC} vnet0" in shown.stdout
     assert "    tcp dport 80 accept" in shown.stdout
     assert conductor.requests == [("web1", "compute2")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("security-group", "rule", "add", "web", "--remote", ""),
+        ("port", "set", "web1", MAC, "--address", ""),
+    ],
+)
+def test_an_empty_address_is_a_variable_that_somebody_forgot(words):
+    conductor = FakeConductor()
+    assert run(conductor, *words).code == 2
+    assert conductor.requests == []

@@ -17,6 +17,12 @@ def test_volumes_are_listed_with_what_each_driver_needs():
     assert (first["properties"], second["servers"]) == ({"volume_id": "7"}, ["s1:3260"])
 
 
+def test_no_properties_are_a_dash_as_all_that_is_empty():
+    conductor = FakeConductor(volumes=(volume_view(properties={}),))
+    rows = run(conductor, "volume", "list", "-c", "properties").stdout.splitlines()
+    assert rows[3].split() == ["|", "-", "|"]
+
+
 def test_a_volume_is_set_with_all_that_is_given():
     conductor = FakeConductor()
     words = ("--driver", "iscsi", "--name", "iqn/1", "--server", "s1:3260", "--server", "s2:3260")
@@ -43,7 +49,13 @@ def test_a_volume_is_unset():
 
 @pytest.mark.parametrize(
     "words",
-    [("--driver", "iscsi"), ("--name", "x"), ("--driver", "i", "--name", "x", "--property", "novalue")],
+    [
+        ("--driver", "iscsi"),
+        ("--name", "x"),
+        ("--driver", "i", "--name", "x", "--property", "novalue"),
+        ("--driver", "", "--name", "x"),
+        ("--driver", "iscsi", "--name", ""),
+    ],
 )
 def test_what_is_missing_or_wrong_is_a_usage_error(words):
     conductor = FakeConductor()

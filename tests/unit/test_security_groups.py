@@ -246,6 +246,13 @@ def test_a_rule_is_removed_only_from_its_own_group(site):
         site.groups.remove_rule("web", rule.id)
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**63, 10**30])
+def test_a_number_that_no_rule_can_have_is_a_rule_that_is_not_there(site, number):
+    site.group("web")
+    with pytest.raises(RuleNotFoundError):
+        site.groups.remove_rule("web", number)
+
+
 def test_a_change_of_rules_concerns_the_guests_in_the_group_and_nobody_else(served):
     before = {uuid: served.revision(uuid) for uuid in HOSTS}
 
