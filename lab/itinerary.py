@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 GUEST: Final = "web1"
+LOCAL_GUEST: Final = "db1"  # one of its disks is on SOURCE alone
 SOURCE: Final = "compute1"
 DEST: Final = "compute2"
 MIGRATION: Final = "{migration}"  # stands for the id of the newest migration
+MAC: Final = "{mac}"  # for that of the interface of GUEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,39 @@ CHAPTERS: Final = (
             Stop.of(f"migration watch {MIGRATION}", exit_code=8),
         ),
         is_followed=True,
+    ),
+    Chapter(
+        title="A disk that is its host's own",
+        text="What both hosts see stays where it is, what they do not is copied while the guest runs.",
+        stops=(
+            Stop.of(
+                f"check {LOCAL_GUEST} {DEST} --shared-storage",
+                exit_code=4,
+                before="Who means all disks to be shared, or none, says so:",
+            ),
+            Stop.of(f"check {LOCAL_GUEST} {DEST} --block-migrate", exit_code=4),
+            Stop.of(
+                f"live-migration {LOCAL_GUEST} {DEST}",
+                before="Without either option each disk goes its own way:",
+            ),
+        ),
+    ),
+    Chapter(
+        title="What may reach a guest",
+        text="Security groups say it. A guest without a group is not filtered.",
+        stops=(
+            Stop.of("security-group create web --description", "web servers"),
+            Stop.of("security-group rule add web --protocol tcp --port 80"),
+            Stop.of(
+                "security-group rule add web --protocol icmp --port 80",
+                exit_code=2,
+                before="A rule that makes no sense is refused:",
+            ),
+            Stop.of("security-group show web"),
+            Stop.of(f"port list --instance {GUEST}"),
+            Stop.of(f"port set {GUEST} {MAC} --group web --address 10.78.0.100"),
+            Stop.of("security-group delete web", exit_code=4),
+        ),
     ),
     Chapter(
         title="Who may, and who did",

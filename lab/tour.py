@@ -20,7 +20,9 @@ from typing import Final, NoReturn
 from uuid import NAMESPACE_URL, uuid5
 
 from lab.errors import LabError
-from lab.itinerary import CHAPTERS, GUEST, MIGRATION, SOURCE, Chapter, Stop
+from lab.guest.disks import LocalDisk
+from lab.guest.lifecycle import GuestOptions
+from lab.itinerary import CHAPTERS, GUEST, LOCAL_GUEST, MAC, MIGRATION, SOURCE, Chapter, Stop
 from lab.lab import Lab
 from lab.paths import CHECKOUT
 from lab.processes import Process
@@ -41,8 +43,8 @@ _NO_SECRET: Final = re.compile(r"PRIVATE KEY")
 _HEAD: Final = """\
 # A tour of the client
 
-Made by `python3 -m lab.tour`: each command was run in the lab (two hosts made of namespaces with libvirt and QEMU, one
-guest), and what stands here is what it said. Ids and dates are made the same each time; figures are measured. The
+Made by `python3 -m lab.tour`: each command was run in the lab (two hosts made of namespaces with libvirt and QEMU, two
+guests), and what stands here is what it said. Ids and dates are made the same each time; figures are measured. The
 migration bandwidth was {bandwidth} MiB/s.
 """
 
@@ -109,7 +111,7 @@ class Tour:
         return [*visits, Visit(stop=FOLLOW, output=follower.end())]
 
     def _visit(self, stop: Stop) -> Visit:
-        words = tuple(self._newest_migration() if word == MIGRATION else word for word in stop.words)
+        words = tuple(self._meant(word) for word in stop.words)
         _say(f"limosa {shlex.join(words)}")
         # A shell joins the streams in the order in which they were written.
         script = 'exec "$@" 2>&1'
@@ -123,6 +125,15 @@ class Tour:
             )
         visited = Stop(words=words, exit_code=stop.exit_code, before=stop.before)
         return Visit(stop=visited, output=done.stdout)
+
+    def _meant(self, word: str) -> str:
+        if word == MIGRATION:
+            return self._newest_migration()
+        return self._mac() if word == MAC else word
+
+    def _mac(self) -> str:
+        [port] = json.loads(self._lab.limosa("port", "list", "--instance", GUEST, "-f", "json").stdout)
+        return str(port["mac"])
 
     def _newest_migration(self) -> str:
         rows = json.loads(self._lab.limosa("migration", "list", "--limit", "1", "-f", "json").stdout)
@@ -210,14 +221,20 @@ def _make() -> str:
     lab = Lab.up(hosts=2, owner_pid=os.getpid(), settings=SETTINGS)
     try:
         lab.guest_create(GUEST, SOURCE)
+        lab.guest_create(LOCAL_GUEST, SOURCE, GuestOptions(local_disks=(LocalDisk(),)))
         wait_until(
-            lambda: GUEST in lab.limosa("list", "-f", "json", check=False).stdout,
-            what=f"`limosa list` shows {GUEST}",
+            lambda: _are_known(lab, GUEST, LOCAL_GUEST),
+            what=f"`limosa list` shows {GUEST} and {LOCAL_GUEST}",
             timeout_s=DISCOVERY_TIMEOUT_S,
         )
         return Tour(lab).walk()
     finally:
         Lab.down()
+
+
+def _are_known(lab: Lab, *names: str) -> bool:
+    shown = lab.limosa("list", "-f", "json", check=False).stdout
+    return all(name in shown for name in names)
 
 
 def _say(sentence: str) -> None:
