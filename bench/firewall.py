@@ -6,14 +6,14 @@ longest silence on that one; the goal: at most 50 ms more than the free guest's 
     bench/firewall [--rounds N] [--json]
 """
 
-import argparse
 import json
 import os
 import statistics
 import sys
 from dataclasses import asdict, dataclass
 
-from bench.overhead import wait_until_found
+from bench.pairs import options as read_options
+from bench.pairs import wait_until_found
 from lab import network
 from lab.guest import registry
 from lab.lab import Lab
@@ -36,7 +36,7 @@ class Round:
 
 
 def main() -> int:
-    options = _options()
+    options = read_options(__doc__ or "", what="rounds", default=MIN_ROUNDS, least=MIN_ROUNDS)
     lab = Lab.up(hosts=2, owner_pid=os.getpid())
     try:
         for host in HOSTS:
@@ -52,16 +52,6 @@ def main() -> int:
     if options.json:
         print(json.dumps({"rounds": [asdict(each) for each in rounds], "added_ms": _added_ms(rounds)}))
     return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=MIN_ROUNDS, help=f"at least {MIN_ROUNDS}")
-    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    options = parser.parse_args()
-    if options.rounds < MIN_ROUNDS:
-        parser.error(f"--rounds: at least {MIN_ROUNDS}")
-    return options
 
 
 def _filter(lab: Lab) -> None:

@@ -7,28 +7,28 @@ agent alone.
     bench/preparing [--rounds N] [--json]
 """
 
-import argparse
 import json
 import os
 import statistics
 import sys
 from typing import Any
 
-from bench.overhead import wait_until_found
+from bench.pairs import options as read_options
+from bench.pairs import wait_until_found
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
 from lab.volumes import VolumeServers, initiator
 
 SOURCE, DEST = "compute1", "compute2"
 VOLUMES, NETWORKS = 8, 4
-MIN_ROUNDS = 3
+ROUNDS, MIN_ROUNDS = 5, 3
 STEP = "pre_live_migration"
 GOAL = 2.0  # times the slowest part
 STAND_TIMEOUT_S = 30.0
 
 
 def main() -> int:
-    options = _options()
+    options = read_options(__doc__, what="rounds", default=ROUNDS, least=MIN_ROUNDS)
     lab = Lab.up(hosts=2, owner_pid=os.getpid(), with_services=False)
     try:
         servers = _prepare_hosts(lab)
@@ -52,16 +52,6 @@ def main() -> int:
     if options.json:
         print(json.dumps(summary))
     return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5, help=f"there and back, at least {MIN_ROUNDS}")
-    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    options = parser.parse_args()
-    if options.rounds < MIN_ROUNDS:
-        parser.error(f"--rounds: at least {MIN_ROUNDS}")
-    return options
 
 
 def _prepare_hosts(lab: Lab) -> VolumeServers:
