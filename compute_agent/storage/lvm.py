@@ -1,38 +1,32 @@
 """Images that are logical volumes of LVM: linear, striped and thin ones. `name` of an image is its path.
 
-A volume carries a tag of its migration from the moment that it exists: lvcreate writes both at once, and never over a
-volume of that name. Its uuid is what it is known by from then on.
+The mark of a volume is a tag, which lvcreate writes with it; what it is known by is its uuid.
 
 QEMU fills a volume from its first to its last byte, and only one of exactly the source's size: nothing is zeroed before,
 and a volume group whose extents do not allow that size is refused.
 """
 
 import json
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from common.facts import DiskFacts
 from common.transfer import DiskImage
 from compute_agent.errors import CommandError
-from compute_agent.storage.devices import sync_device, wait_until_there
 from compute_agent.storage.making import (
     Identity,
-    ImageExistsError,
     ImageInUseError,
     ImageMakingError,
     ImageNotCopyableError,
     MadeImage,
-    Note,
     WantedImage,
 )
+from compute_agent.storage.marked_volumes import CHANGE_TIMEOUT_S, LOOK_TIMEOUT_S, MarkedVolumes
 from compute_agent.storage.room import Room
-from compute_agent.subprocesses import Finished, run_command
+from compute_agent.subprocesses import Finished
 
-LOOK_TIMEOUT_S = 30.0
-CHANGE_TIMEOUT_S = 120.0  # the lock of a volume group, held by others, and its metadata on slow disks
 MADE_LIKE = ("linear", "striped", "thin")
 
 _NAME = r"[A-Za-z0-9+_.][A-Za-z0-9+_.-]*"
@@ -40,10 +34,6 @@ _BY_GROUP = re.compile(rf"^/dev/(?!mapper/)(?P<group>{_NAME})/(?P<volume>{_NAME}
 # device-mapper doubles the hyphens of each name and puts a single one between them (lvm(8), VALID NAMES).
 _BY_MAPPER = re.compile(r"^/dev/mapper/(?P<group>(?:[^-/]|--)+)-(?P<volume>(?:[^-/]|--)+)$")
 _FIELDS: Final = "lv_uuid,lv_size,segtype,pool_lv,lv_tags,lv_role,lv_device_open"
-
-
-class Run(Protocol):
-    def __call__(self, argv: Sequence[str], *, timeout_s: float) -> Finished: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,18 +69,14 @@ def volume_of(path: str) -> Volume | None:
     return Volume(group=by_group["group"], volume=by_group["volume"]) if by_group is not None else None
 
 
-class LogicalVolumes:
-    """See `making.ImageMaker`. `run` is the door to LVM's programs; the paths are `volume_of`'s."""
+class LogicalVolumes(MarkedVolumes[_Found]):
+    """See `making.ImageMaker`. The paths are `volume_of`'s."""
 
-    def __init__(
-        self, run: Run = run_command, *, wait_until_there: Callable[[str], bool] = wait_until_there
-    ) -> None:
-        self._run = run
-        self._wait_until_there = wait_until_there
+    ID = "uuid"
 
     def describe(self, disk: DiskFacts) -> DiskImage:
         try:
-            found = self._find(_volume(disk.source))
+            found = self._find(disk.source)
         except CommandError as error:
             raise ImageNotCopyableError(path=disk.source, reason=str(error)) from error
         reason = "LVM knows no such volume" if found is None else _against_copying(found, disk.format)
@@ -110,7 +96,7 @@ class LogicalVolumes:
         volume = _volume(path)
         try:
             group = self._row("vgs", ["-o", "vg_name", volume.group], of="vg")
-            found = self._find(volume) if group is not None else None
+            found = self._find(path) if group is not None else None
         except CommandError as error:
             return str(error).rstrip(".")
         if group is None:
@@ -129,40 +115,10 @@ class LogicalVolumes:
         place = f"the volume group {volume.group}"
         return Room(key=place, place=place, free_bytes=int(group["vg_free"]))
 
-    def place(self, name: str) -> str:
-        return name
-
-    def find(self, name: str) -> Identity | None:
-        found = self._find(_volume(name))
-        return {"uuid": found.uuid} if found is not None else None
-
-    def make(self, wanted: WantedImage, *, note: Note) -> None:
-        path = wanted.image.path
-        volume, tag = _volume(path), _tag(wanted.migration)
-        try:
-            found = self._find(volume)
-            if found is None:
-                self._check_size(volume, wanted.image)
-                note({"tag": tag})
-                self._create(volume, wanted.image, tag)
-                found = self._find(volume)
-            elif not _is_ours(found, wanted.noted):
-                raise ImageExistsError(path=path)
-        except CommandError as error:
-            raise ImageMakingError(path=path, reason=str(error)) from error
-        if found is None or not self._wait_until_there(path):
-            raise ImageMakingError(path=path, reason="the volume was made, and its device does not appear")
-        note({"tag": tag, "uuid": found.uuid})
-        if wanted.owner is not None:
-            os.chown(path, wanted.owner.uid, wanted.owner.gid)
-
-    def sync(self, name: str) -> None:
-        sync_device(name)
-
     def remove(self, made: MadeImage) -> bool:
         volume = _volume(made.name)
-        found = self._find(volume)
-        if found is None or not _is_ours(found, made.identity):
+        found = self._find(made.name)
+        if found is None or not self._is_ours(found, made.identity):
             return False
         if found.is_open:
             raise ImageInUseError(path=made.name)
@@ -171,15 +127,8 @@ class LogicalVolumes:
             raise CommandError(program="lvremove", reason=removed.last_line)
         return True
 
-    def _create(self, volume: Volume, image: DiskImage, tag: str) -> None:
-        made = self._run(create_command(volume, image, tag=tag), timeout_s=CHANGE_TIMEOUT_S)
-        if made.code == 0:
-            return
-        if self._find(volume) is not None:  # somebody was faster
-            raise ImageExistsError(path=image.path)
-        raise ImageMakingError(path=image.path, reason=made.last_line)
-
-    def _check_size(self, volume: Volume, image: DiskImage) -> None:
+    def _check(self, image: DiskImage) -> None:
+        volume = _volume(image.path)
         group = self._row("vgs", ["-o", "vg_extent_size", volume.group], of="vg")
         if group is None:
             raise ImageMakingError(path=image.path, reason=f"there is no volume group {volume.group}")
@@ -191,8 +140,22 @@ class LogicalVolumes:
             )
             raise ImageMakingError(path=image.path, reason=reason)
 
-    def _find(self, volume: Volume) -> _Found | None:
-        """None: there is no such volume, or no such group."""
+    def _id(self, found: _Found) -> str:
+        return found.uuid
+
+    def _mark(self, migration: str) -> Identity:
+        return {"tag": f"limosa_{migration}"}
+
+    def _is_marked(self, found: _Found, identity: Identity) -> bool:
+        return identity.get("tag") in found.tags
+
+    def _create_command(self, wanted: WantedImage) -> list[str]:
+        tag = self._mark(wanted.migration)["tag"]
+        return create_command(_volume(wanted.image.path), wanted.image, tag=tag)
+
+    def _find(self, path: str) -> _Found | None:
+        """None also where there is no such group."""
+        volume = _volume(path)
         rows = self._rows("lvs", ["-o", _FIELDS, str(volume)], of="lv")
         if not rows:
             return None
@@ -251,18 +214,8 @@ def _is_not_found(finished: Finished) -> bool:
     return "not found" in finished.stderr or "Failed to find logical volume" in finished.stderr
 
 
-def _is_ours(found: _Found, identity: Identity) -> bool:
-    if "uuid" in identity:
-        return found.uuid == identity["uuid"]
-    return identity.get("tag") in found.tags
-
-
 def _volume(path: str) -> Volume:
     volume = volume_of(path)
     if volume is None:
         raise ImageNotCopyableError(path=path, reason="it does not name a volume group and a volume")
     return volume
-
-
-def _tag(migration: str) -> str:
-    return f"limosa_{migration}"

@@ -1,43 +1,32 @@
 """Images that are volumes of ZFS (zvol). `name` of an image is its path, /dev/zvol/DATASET.
 
-`zfs create` writes the property limosa:migration with the volume, and never over a dataset of that name. Its guid is what
-it is known by from then on. Tested only against answers as zfs documents them: no kernel of ours has it.
+The mark of a volume is the property limosa:migration, which `zfs create` writes with it; what it is known by is its guid.
+Tested only against answers as zfs documents them: no kernel of ours has it.
 """
 
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Final
 
 from common.facts import DiskFacts
 from common.transfer import DiskImage
 from compute_agent.errors import CommandError
-from compute_agent.storage.devices import sync_device, wait_until_there
 from compute_agent.storage.making import (
     Identity,
-    ImageExistsError,
     ImageInUseError,
-    ImageMakingError,
     ImageNotCopyableError,
     MadeImage,
-    Note,
     WantedImage,
 )
+from compute_agent.storage.marked_volumes import CHANGE_TIMEOUT_S, LOOK_TIMEOUT_S, MarkedVolumes
 from compute_agent.storage.room import Room
-from compute_agent.subprocesses import Finished, run_command
 
 DIRECTORY: Final = "/dev/zvol/"
 PROPERTY: Final = "limosa:migration"
-LOOK_TIMEOUT_S = 30.0
-CHANGE_TIMEOUT_S = 120.0
 
 # zfs(8): a component has letters, digits, and -_.: and a pool's name begins with a letter.
 _DATASET = re.compile(r"^[A-Za-z][A-Za-z0-9_.:-]*(/[A-Za-z0-9_.:-]+)+$")
 _PROPERTIES: Final = f"type,volsize,volblocksize,guid,refreservation,{PROPERTY}"
-
-
-class Run(Protocol):
-    def __call__(self, argv: Sequence[str], *, timeout_s: float) -> Finished: ...
 
 
 def dataset_of(path: str) -> str | None:
@@ -46,14 +35,10 @@ def dataset_of(path: str) -> str | None:
     return name if path.startswith(DIRECTORY) and _DATASET.match(name) else None
 
 
-class ZfsVolumes:
-    """See `making.ImageMaker`. `run` is the door to zfs."""
+class ZfsVolumes(MarkedVolumes[Mapping[str, str]]):
+    """See `making.ImageMaker`."""
 
-    def __init__(
-        self, run: Run = run_command, *, wait_until_there: Callable[[str], bool] = wait_until_there
-    ) -> None:
-        self._run = run
-        self._wait_until_there = wait_until_there
+    ID = "guid"
 
     def describe(self, disk: DiskFacts) -> DiskImage:
         try:
@@ -93,37 +78,9 @@ class ZfsVolumes:
         place = f"the dataset {parent}"
         return None if found is None else Room(key=place, place=place, free_bytes=int(found["available"]))
 
-    def place(self, name: str) -> str:
-        return name
-
-    def find(self, name: str) -> Identity | None:
-        found = self._find(name)
-        return {"guid": found["guid"]} if found is not None else None
-
-    def make(self, wanted: WantedImage, *, note: Note) -> None:
-        path = wanted.image.path
-        try:
-            found = self._find(path)
-            if found is None:
-                note({"migration": wanted.migration})
-                self._create(wanted)
-                found = self._find(path)
-            elif not _is_ours(found, wanted.noted):
-                raise ImageExistsError(path=path)
-        except CommandError as error:
-            raise ImageMakingError(path=path, reason=str(error)) from error
-        if found is None or not self._wait_until_there(path):
-            raise ImageMakingError(path=path, reason="the volume was made, and its device does not appear")
-        note({"migration": wanted.migration, "guid": found["guid"]})
-        if wanted.owner is not None:
-            os.chown(path, wanted.owner.uid, wanted.owner.gid)
-
-    def sync(self, name: str) -> None:
-        sync_device(name)
-
     def remove(self, made: MadeImage) -> bool:
         found = self._find(made.name)
-        if found is None or not _is_ours(found, made.identity):
+        if found is None or not self._is_ours(found, made.identity):
             return False
         # Without -r: what stands on it (snapshots, clones) is nobody's to remove here.
         removed = self._run(["zfs", "destroy", _dataset(made.name)], timeout_s=CHANGE_TIMEOUT_S)
@@ -133,15 +90,17 @@ class ZfsVolumes:
             raise ImageInUseError(path=made.name)
         raise CommandError(program="zfs", reason=removed.last_line)
 
-    def _create(self, wanted: WantedImage) -> None:
-        path = wanted.image.path
-        argv = create_command(_dataset(path), wanted.image, migration=wanted.migration)
-        made = self._run(argv, timeout_s=CHANGE_TIMEOUT_S)
-        if made.code == 0:
-            return
-        if self._find(path) is not None:  # somebody was faster
-            raise ImageExistsError(path=path)
-        raise ImageMakingError(path=path, reason=made.last_line)
+    def _id(self, found: Mapping[str, str]) -> str:
+        return found["guid"]
+
+    def _mark(self, migration: str) -> Identity:
+        return {"migration": migration}
+
+    def _is_marked(self, found: Mapping[str, str], identity: Identity) -> bool:
+        return bool(identity.get("migration")) and found.get(PROPERTY) == identity["migration"]
+
+    def _create_command(self, wanted: WantedImage) -> list[str]:
+        return create_command(_dataset(wanted.image.path), wanted.image, migration=wanted.migration)
 
     def _against_copying(self, found: Mapping[str, str] | None, disk: DiskFacts) -> str:
         if found is None:
@@ -177,12 +136,6 @@ def create_command(dataset: str, image: DiskImage, *, migration: str) -> list[st
     options = ["-o", f"volblocksize={block}"] if block else []
     size = str(image.virtual_bytes)
     return ["zfs", "create", *sparse, *options, "-o", f"{PROPERTY}={migration}", "-V", size, dataset]
-
-
-def _is_ours(found: Mapping[str, str], identity: Identity) -> bool:
-    if "guid" in identity:
-        return found["guid"] == identity["guid"]
-    return bool(identity.get("migration")) and found.get(PROPERTY) == identity["migration"]
 
 
 def _dataset(path: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from common.migration import PreArguments, RollbackArguments
 from common.states import Result, Verb
 from common.transfer import Declarations, ManagedNetwork, TransferPlan, VolumeConnection
-from compute_agent import core
+from compute_agent import belongings
 from compute_agent.network_settings import NetworkSettings
 from compute_agent.volume_settings import VolumeSettings
 from tests.fakes.host import Hosts
@@ -43,7 +43,7 @@ def meeting():
 
 @pytest.fixture
 def hosts(tmp_path, meeting, monkeypatch):
-    monkeypatch.setattr(core, "driver_of", lambda _settings: MeetingGrants(meeting))
+    monkeypatch.setattr(belongings, "driver_of", lambda _settings: MeetingGrants(meeting))
     hosts = Hosts(
         tmp_path,
         networks=NetworkSettings(vtep_address=ADDRESS),
