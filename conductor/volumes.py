@@ -25,6 +25,7 @@ VALUE_MAX_CHARS: Final = 1_000
 _WORD: Final = re.compile(r"[a-z][a-z0-9_+-]{0,63}")
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):(?P<port>\d{1,5})")
 _PORT_MAX: Final = 65_535
+_UNIT: Final = re.compile(r".+/\d+$")
 # What os-brick's connectors and others call theirs: it would be kept in the database, and travel.
 _CONFIDENTIAL: Final = re.compile(r"password|passphrase|passwd|secret|token|keyring|private_key|_key$")
 
@@ -42,11 +43,14 @@ class Volumes:
         def change(session: Session) -> VolumeView:
             row = instances.find(session, request.instance)
             facts = instances.facts_of(row)
-            targets = [disk.target for disk in facts.disks]
-            if volume.target not in targets:
+            types = {disk.target: disk.type for disk in facts.disks}
+            if volume.target not in types:
                 raise DiskNotFoundError(
-                    instance=row.name, disk=volume.target, disks=", ".join(targets) or "none"
+                    instance=row.name, disk=volume.target, disks=", ".join(types) or "none"
                 )
+            lacking = _lacking(volume) if types[volume.target] == "block" else ""
+            if lacking:
+                raise InvalidRequestError(reason=lacking)
             now_ms = clock.read_ms(session)
             known = session.get(Volume, (row.uuid, volume.target))
             if known is None:
@@ -136,6 +140,15 @@ def _problem(request: VolumeRequest) -> str:
         if found is None or not 0 < int(found["port"]) <= _PORT_MAX:
             return f"{server:.80} is no server: write HOST:PORT, of IPv6 [ADDRESS]:PORT."
     return _problem_of_properties(request.properties)
+
+
+def _lacking(volume: VolumeConnection) -> str:
+    """What a host could not attach it without, as a sentence. QEMU's own disks have it in the guest's XML."""
+    if volume.driver != "iscsi":
+        return ""
+    if not volume.servers:
+        return "An iSCSI volume needs a server: --server HOST:PORT."
+    return "" if _UNIT.search(volume.name) else f"{volume.name:.80} names no unit: write IQN/LUN."
 
 
 def _problem_of_properties(properties: Mapping[str, str]) -> str:

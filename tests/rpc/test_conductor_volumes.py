@@ -71,6 +71,8 @@ def test_what_is_found_and_declared_is_listed_and_what_is_unset_is_not(cluster):
         {"name": ""},
         {"servers": ("s1",)},
         {"servers": ("s1:70000",)},
+        {"servers": ()},
+        {"name": "iqn.2026-01.example:t"},
         {"properties": {"auth_password": "top"}},
         {"properties": {"a b": "c"}},
         {"properties": {"note": "a\nb"}},
