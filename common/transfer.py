@@ -144,7 +144,7 @@ class Declarations:
     volumes: tuple[VolumeConnection, ...] = ()
     networks: tuple[ManagedNetwork, ...] = ()
     filtering: Filtering = field(default_factory=Filtering)
-    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by MAC, filtered or not
+    addresses: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (MAC, its addresses), filtered or not
     disk_allocation_ratio: float = (
         1.0  # the conductor's: beyond 1, disks may be larger together than their storage
     )

@@ -18,9 +18,9 @@ def declarations_of(session: Session, guest: GuestFacts, *, storage: StorageMode
         volumes=volumes.declared_of(session, guest),
         networks=networks.needed_by(session, guest),
         filtering=filtering,
-        addresses={
-            port.mac: port.addresses
+        addresses=tuple(
+            (port.mac, port.addresses)
             for port in filterings.declared_ports(session, [guest.uuid]).get(guest.uuid, ())
             if port.addresses
-        },
+        ),
     )

@@ -144,7 +144,7 @@ def _declared(departure: Departure) -> Mapping[str, tuple[str, ...]]:
     """The IPv4 addresses of its interfaces, where somebody has said them."""
     return {
         mac.lower(): tuple(address for address in addresses if ":" not in address)
-        for mac, addresses in departure.declared.addresses.items()
+        for mac, addresses in departure.declared.addresses
     }
 
 

@@ -191,7 +191,7 @@ def test_addresses_are_told_with_a_migration_of_a_guest_that_nobody_filters_too(
     cluster.end_of(cluster.migrate())
 
     declared = cluster.dest.commands[0].arguments.declared
-    assert (declared.addresses, declared.filtering.ports) == ({MAC: ("10.0.0.1",)}, ())
+    assert (declared.addresses, declared.filtering.ports) == (((MAC, ("10.0.0.1",)),), ())
 
 
 def test_a_guest_that_moved_by_hand_has_its_new_host_ask(cluster):

@@ -65,7 +65,7 @@ def departure(hosts, *, addresses=()):
         name="web1",
         migration=MIGRATION,
         plan=TransferPlan(interfaces=(INTERFACE,)),
-        declared=Declarations(addresses={MAC.upper(): addresses}),
+        declared=Declarations(addresses=((MAC.upper(), addresses),)),
         dest=DestinationFacts(connect_address="compute2"),
     )
 

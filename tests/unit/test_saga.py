@@ -246,3 +246,8 @@ def test_only_an_error_needs_an_operator(status: MigrationStatus) -> None:
 
 def test_every_verb_is_commanded_by_some_phase() -> None:
     assert {step.verb for step in live_migration.BY_PHASE.values()} == set(Verb)
+
+
+def test_a_saga_can_be_a_member_of_a_set() -> None:
+    """The exploration of the saga's rules keeps every state that it has met: no field may hold what can change."""
+    assert len({saga(Phase.PRE), saga(Phase.PRE), saga(Phase.LIVE)}) == 2
