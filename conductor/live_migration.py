@@ -22,19 +22,8 @@ from typing import Final
 
 from common.checks import CHECK_TIMED_OUT, Finding, refusing
 from common.migration import (
-    Arguments,
-    CheckSourceArguments,
     Command,
-    DestinationFacts,
-    DomainChanges,
-    GuestTraits,
-    LiveArguments,
-    ObserveArguments,
     Outcome,
-    PostDestArguments,
-    PostSourceArguments,
-    PreArguments,
-    RollbackArguments,
 )
 from common.states import MigrationStatus, Phase, Result, Verb
 from common.transfer import TransferPlan
@@ -49,6 +38,7 @@ from conductor.saga import (
     issue,
     waiting,
 )
+from conductor.verb_arguments import arguments_of
 
 MIB_BYTES: Final = 2**20
 
@@ -102,60 +92,8 @@ def command(saga: Saga) -> Command | None:
         epoch=saga.epoch,
         verb=step.verb,
         host=saga.dest if step.on_dest else saga.source,
-        arguments=_arguments(saga, step),
+        arguments=arguments_of(saga, step.verb, on_dest=step.on_dest),
     )
-
-
-def _arguments(saga: Saga, step: Step) -> Arguments | None:
-    match step.verb:
-        case Verb.CHECK_DEST:
-            return saga.guest
-        case Verb.CHECK_SOURCE:
-            return CheckSourceArguments(dest_facts=_dest_facts(saga), declared=saga.guest.declared)
-        case Verb.PRE:
-            return PreArguments(
-                name=saga.name,
-                plan=_plan(saga),
-                declared=saga.guest.declared,
-                source_address=saga.guest.source_address or saga.source,
-            )
-        case Verb.LIVE | Verb.WATCH | Verb.RECOVER:
-            return LiveArguments(
-                dest_facts=_dest_facts(saga),
-                changes=saga.changes or DomainChanges(),
-                plan=saga.plan,
-                declared=saga.guest.declared,
-            )
-        case Verb.OBSERVE:
-            return ObserveArguments(is_source=not step.on_dest)
-        case Verb.ROLLBACK:
-            keep = saga.is_postcopy_seen or saga.ends_in is MigrationStatus.ERROR
-            return RollbackArguments(name=saga.name, is_prepared=saga.is_prepared, keep_disks=keep)
-        case Verb.POST_DEST:
-            return PostDestArguments(
-                name=saga.name, traits=_traits(saga), plan=_plan(saga), declared=saga.guest.declared
-            )
-        case Verb.POST_SOURCE:
-            return PostSourceArguments(
-                name=saga.name,
-                dest_facts=_dest_facts(saga),
-                plan=_plan(saga),
-                declared=saga.guest.declared,
-            )
-        case _:
-            return None
-
-
-def _dest_facts(saga: Saga) -> DestinationFacts:
-    return saga.dest_facts or DestinationFacts(connect_address=saga.dest)
-
-
-def _plan(saga: Saga) -> TransferPlan:
-    return saga.plan or TransferPlan()
-
-
-def _traits(saga: Saga) -> GuestTraits:
-    return saga.traits or GuestTraits(is_persistent=True, has_autostart=False, is_paused=False)
 
 
 # ---- the way forward, step by step
