@@ -134,6 +134,12 @@ def add_instance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("instance", metavar="INSTANCE", type=instance, help="name or uuid")
 
 
+def add_instance_filter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--instance", metavar="INSTANCE", type=instance, help="only those of this instance (name or uuid)"
+    )
+
+
 def add_storage_mode(parser: argparse.ArgumentParser) -> None:
     """How the disks get to the dest; without either each by what both hosts see of it."""
     mode = parser.add_mutually_exclusive_group()

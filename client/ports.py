@@ -2,7 +2,7 @@
 
 import argparse
 
-from client.command import ListCommand, ShowCommand, add_instance, instance, name
+from client.command import ListCommand, ShowCommand, add_instance, add_instance_filter, name
 from common.firewall_views import PortFilter, PortRequest, PortView
 
 _KEYS = ("instance_name", "host", "mac", "addresses", "groups", "is_present", "instance_uuid")
@@ -16,9 +16,7 @@ class PortList(ListCommand):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--instance", metavar="INSTANCE", type=instance, help="only those of this instance"
-        )
+        add_instance_filter(parser)
         parser.add_argument("--group", metavar="GROUP", type=name, help="only those in this security group")
         return parser
 

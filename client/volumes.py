@@ -2,7 +2,7 @@
 
 import argparse
 
-from client.command import ListCommand, ShowCommand, add_instance, instance, name
+from client.command import ListCommand, ShowCommand, add_instance, add_instance_filter, name
 from common.volume_views import VolumeFilter, VolumeRequest, VolumeView
 
 _KEYS = (
@@ -20,9 +20,7 @@ class VolumeList(ListCommand):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--instance", metavar="INSTANCE", type=instance, help="only those of this instance"
-        )
+        add_instance_filter(parser)
         return parser
 
     def fetch(self, arguments: argparse.Namespace) -> tuple[VolumeView, ...]:
