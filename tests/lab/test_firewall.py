@@ -80,6 +80,7 @@ def test_a_migration_that_is_aborted_leaves_neither_rules_nor_connections(
 ) -> None:
     name, boot_id = guest
     address = registry.get(name, paths=lab.paths).address
+    lab.exec("compute2", ["conntrack", "--flush"])  # a guest before this one had the same address there
     with (
         agents_with(lab, "libvirt.live_migration_bandwidth", "4", usual="0", hosts=HOSTS[:1]),
         lab.connection(name, port=GUEST_PORT) as connection,

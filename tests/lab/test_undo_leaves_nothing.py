@@ -125,7 +125,7 @@ def test_a_failure_in_each_part_leaves_both_hosts_as_they_were(
     left |= differences_after_failing(lab, servers, before, reason="injected by the hook", hook=REFUSING_HOOK)
     assert left == {}
 
-    assert kept_queues(lab) == queues
+    assert kept_queues(lab) <= queues, "those of agents that were killed before may expire meanwhile"
     observer.assert_one_guest(lab, NAME, host=SOURCE, boot_id=guest)
 
     assert observer.migrate(lab, NAME, DEST)["status"] == "completed"
