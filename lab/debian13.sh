@@ -37,10 +37,14 @@ build_tree() {
     apt-config dump --no-empty --format '%F "%v";%n' Acquire | grep -i -E '^Acquire::(Check-|https?::)' >"$generation/apt.conf"
     tree_sources >"$generation/sources"
     [ -s "$generation/sources" ] || fail "apt's sources have no Debian main: the tree's packages come from the same mirror."
+    # apt's own unprivileged user is one more thing that a container may not have as apt wants it.
     mmdebstrap --mode=root --variant=minbase --format=directory --aptopt="$generation/apt.conf" \
+        --aptopt='APT::Sandbox::User "root"' --aptopt='Acquire::Retries "5"' \
         --include="$(printf '%s,' $tree_packages)" trixie "$tree" "$generation/sources" \
-        >"$cache/mmdebstrap.log" 2>&1 </dev/null ||
+        >"$cache/mmdebstrap.log" 2>&1 </dev/null || {
+        tail -n 15 "$cache/mmdebstrap.log" >&2
         fail "the Debian 13 tree could not be built, see $cache/mmdebstrap.log: check the network and that the mirror has trixie."
+    }
     printf '%s\n' "$wanted" >"$generation/tree-stamp"
 }
 

@@ -56,11 +56,11 @@ def test_a_connection_survives_there_and_back_and_both_hosts_see_it_followed(lab
     with lab.connection(NAME) as connection:
         for dest, source in (("compute2", "compute1"), ("compute1", "compute2")):
             shown = observer.migrate(lab, NAME, dest)
-            assert (shown["status"], shown["network_verified"]) == ("completed", True)
+            story = lab.limosa("migration", "log", shown["id"]).stdout
+            assert (shown["status"], shown["network_verified"]) == ("completed", True), story
             assert shown["network_gap_ms"] > 0
             assert port_of(lab, dest, mac).startswith("vnet")
             assert port_of(lab, source, mac) == "data"
-            story = lab.limosa("migration", "log", shown["id"]).stdout
             assert f"its network finds the guest on {dest} after {shown['network_gap_ms']} ms" in story
 
     assert connection.report.has_survived, connection.report
@@ -78,7 +78,8 @@ def test_a_guest_that_says_nothing_is_told_as_not_verified_unless_its_address_is
     mac = network.guest_mac(network.FIRST_GUEST_NUMBER)
     lab.limosa("port", "set", NAME, mac, "--address", network.guest_address(network.FIRST_GUEST_NUMBER))
     shown = observer.migrate(lab, NAME, "compute1")
-    assert (shown["status"], shown["network_verified"]) == ("completed", True)
+    story = lab.limosa("migration", "log", shown["id"]).stdout
+    assert (shown["status"], shown["network_verified"]) == ("completed", True), story
     lab.limosa("port", "unset", NAME, mac)
     observer.assert_one_guest(lab, NAME, host="compute1", boot_id=guest)
 
