@@ -1,9 +1,14 @@
 """The frame of a command that is run by hand beside a service: sentences instead of tracebacks, exit codes of errors."""
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from common.errors import LimosaError, describe_os_error
+
+if TYPE_CHECKING:
+    from oslo_config import cfg
 
 INTERRUPTED = 130  # as shells have it
 
@@ -30,3 +35,17 @@ def run(command: Callable[[], object]) -> int:
 
 def say(sentence: str) -> None:
     print(sentence, flush=True)  # noqa: T201
+
+
+def add_config_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config-file", metavar="FILE", action="append", default=[], help="default /etc/limosa/limosa.conf"
+    )
+
+
+def configuration(arguments: argparse.Namespace) -> "cfg.ConfigOpts":
+    """What the command's --config-file says; raises ConfigurationError."""
+    from common import config
+
+    files = [word for path in arguments.config_file for word in ("--config-file", path)]
+    return config.load(files, service="tool")

@@ -4,7 +4,7 @@ import logging
 import sys
 
 from common import concurrency, tools
-from compute_agent import host_key
+from compute_agent import management
 
 LOG = logging.getLogger(__name__)
 
@@ -13,7 +13,7 @@ def main() -> int:
     """Run a compute agent until it is told to stop; the process's exit code."""
     argv = sys.argv[1:]
     if tools.is_command(argv):
-        return host_key.main(argv)
+        return management.main(argv)
     concurrency.setup(concurrency.configured_backend(argv))
     # Only now: eventlet must have patched the standard library before any of these uses it.
     from common import config, credentials, log, service

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from common.tools import run, say
+from common import tools
+from common.tools import say
 
 if TYPE_CHECKING:
     from oslo_config import cfg
@@ -17,18 +18,16 @@ DEFAULT_OWNER: Final = "limosa"  # the user of limosa-conductor.service
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; the process's exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     command: Callable[[Arguments, cfg.ConfigOpts], None] = arguments.run
 
     def load_and_run() -> None:
-        from common import config
         from conductor.db.engine import told_as_errors
 
-        files = [word for path in arguments.config_file for word in ("--config-file", path)]
         with told_as_errors():
-            command(arguments, config.load(files, service="tool"))
+            command(arguments, tools.configuration(arguments))
 
-    return run(load_and_run)
+    return tools.run(load_and_run)
 
 
 def _bootstrap(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
@@ -70,16 +69,15 @@ def _administrator_add(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
     say(f"{arguments.name} is an administrator now, with the role admin.")
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Of all commands; the manual page is made from it."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--config-file", metavar="FILE", action="append", default=[], help="default /etc/limosa/limosa.conf"
-    )
-    parser = argparse.ArgumentParser(
+    tools.add_config_file(common)
+    top = argparse.ArgumentParser(
         prog="limosa-conductor",
         description="Without a command: run a conductor, with --config-file FILE (default /etc/limosa/limosa.conf).",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     first = commands.add_parser(
         "bootstrap", parents=[common], help="make database, schema, keys and the first administrator, once"
@@ -124,4 +122,4 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NAME")
     new.add_argument("--public-key", metavar="FILE", type=Path, required=True)
     new.set_defaults(run=_administrator_add)
-    return parser
+    return top

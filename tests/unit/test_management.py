@@ -10,7 +10,7 @@ import pytest
 from common import config, credentials
 from common.errors import ConfigurationError
 from common.identity import PrivateKey, PublicKey
-from compute_agent import host_key
+from compute_agent import management as agent_management
 from conductor import management
 from conductor.app import Conductor
 from conductor.db.engine import Database
@@ -189,8 +189,8 @@ def test_when_all_keys_are_lost_the_database_lets_another_administrator_in(ready
 
 
 def test_a_host_makes_its_key_once_and_prints_its_public_half(controller):
-    code, first = controller.run("make-key", main=host_key.main)
-    again = controller.run("make-key", main=host_key.main)
+    code, first = controller.run("make-key", main=agent_management.main)
+    again = controller.run("make-key", main=agent_management.main)
 
     assert code == 0
     assert again == (0, first)
@@ -286,7 +286,9 @@ def test_bootstrap_makes_the_directory_that_the_units_would_make(controller):
     assert (controller.directory / "new/state/conductor/conductor.sqlite").exists()
 
 
-@pytest.mark.parametrize(("main", "command"), [(management.main, "bootstrap"), (host_key.main, "make-key")])
+@pytest.mark.parametrize(
+    ("main", "command"), [(management.main, "bootstrap"), (agent_management.main, "make-key")]
+)
 def test_help_names_the_commands_and_that_without_one_it_is_the_service(capsys, main, command):
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
