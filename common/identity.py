@@ -1,4 +1,4 @@
-"""Who somebody is, and how it is proven: principals, Ed25519 keys and their files. The only importer of cryptography.
+"""Who somebody is, and how it is proven: principals, Ed25519 keys and their files (TLS has common/certificates.py).
 
 A private key is a PEM file (PKCS 8, as `openssl genpkey -algorithm ed25519` writes it) that only its owner may read;
 it never travels. A public key is a PEM text. All conductors share one key: none of them owns anything.
