@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 import amqp.exceptions  # type: ignore[import-untyped]
 import kombu
@@ -151,7 +150,7 @@ def configured(conf: cfg.ConfigOpts) -> Broker:
     return Broker(
         name=log.mask(str(conf.transport_url)),
         hosts=hosts or (BrokerHost(name="localhost", port=DEFAULT_PORT, user="guest", password="guest"),),
-        virtual_host=unquote(url.virtual_host or "") or "/",
+        virtual_host=rpc.virtual_host(conf),
         tls=tls if rabbit.ssl else None,
         login_method=rabbit.rabbit_login_method,
         heartbeat_s=rabbit.heartbeat_timeout_threshold,

@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from common import migration_flags
 from common.backend import BACKEND_VARIABLE, Backend
+from common.broker_options import BROKER_OPTIONS
 from common.firewall_options import FIREWALL_OPTIONS
 from common.media_options import MEDIA_OPTIONS
 from common.network_options import NETWORK_OPTIONS
@@ -401,6 +402,7 @@ SPICE_OPTIONS = [_server_listen("SPICE")]
 GROUPS: dict[str | None, list[cfg.Opt]] = {
     None: DEFAULT_OPTIONS,
     "identity": IDENTITY_OPTIONS,
+    "broker": BROKER_OPTIONS,
     "database": DATABASE_OPTIONS,
     "conductor": CONDUCTOR_OPTIONS,
     "agent": AGENT_OPTIONS,

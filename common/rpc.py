@@ -24,6 +24,7 @@ import warnings
 from collections import Counter
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import amqp.exceptions  # type: ignore[import-untyped]
 import kombu.exceptions
@@ -363,6 +364,11 @@ def parsed_transport_url(conf: cfg.ConfigOpts) -> Any:
     except (oslo_messaging.MessagingException, ValueError) as error:
         reason = log.mask(str(error))
         raise ConfigurationError(group="DEFAULT", option="transport_url", reason=reason) from error
+
+
+def virtual_host(conf: cfg.ConfigOpts) -> str:
+    """The one that transport_url names; raises ConfigurationError."""
+    return unquote(parsed_transport_url(conf).virtual_host or "") or "/"
 
 
 def option_names() -> dict[str, set[str]]:
