@@ -7,6 +7,7 @@ import ipaddress
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from common import concurrency
@@ -14,6 +15,7 @@ from compute_agent.errors import LinkError
 
 HEARD_FRAMES_MAX = 512  # in one operation: a guest's receiver is flooded, and its answers are among those
 HEARD_ADDRESSES_MAX = 4
+HEARD_MORE_S = 0.05  # after the first address, for further ones: whoever asks may have no time
 _MARGIN_S = 2.0  # for the native thread to begin and to end
 _READ_BYTES = 128
 
@@ -41,7 +43,7 @@ class Frames(Protocol):
         """Whether the guest answers an ARP request for one of its IPv4 addresses that is sent to its MAC alone."""
 
     def overhear(self, mac: str, *, device: str, timeout_s: float) -> tuple[str, ...]:
-        """IPv4 addresses that the guest uses in frames that it sends meanwhile; none, if it is silent."""
+        """IPv4 addresses that the guest sends from, soon after the first one is heard; none, if it is silent."""
 
 
 class HostFrames:
@@ -67,14 +69,9 @@ class HostFrames:
 
     def overhear(self, mac: str, *, device: str, timeout_s: float) -> tuple[str, ...]:
         def overhear() -> tuple[str, ...]:
-            found: list[str] = []
             with _raw_socket(device, _ETHERTYPE_ALL) as raw:
-                for address in _heard(raw, lambda frame: address_of(frame, mac), timeout_s=timeout_s):
-                    if address not in found:
-                        found.append(address)
-                    if len(found) == HEARD_ADDRESSES_MAX:
-                        break
-            return tuple(found)
+                first = next(_heard(raw, lambda frame: address_of(frame, mac), timeout_s=timeout_s), "")
+                return (first, *_further_addresses(raw, mac, first)) if first else ()
 
         return _call(overhear, timeout_s=timeout_s)
 
@@ -89,6 +86,17 @@ def _call(function: Callable[[], T], *, timeout_s: float) -> T:
         raise LinkError(reason=error.strerror or str(error)) from error
     except concurrency.BlockingCallTimeout as error:
         raise LinkError(reason=str(error)) from error
+
+
+def _further_addresses(raw: Any, mac: str, first: str) -> tuple[str, ...]:
+    found: list[str] = []
+    with suppress(OSError):  # the device has gone meanwhile: the first one counts all the same
+        for address in _heard(raw, lambda frame: address_of(frame, mac), timeout_s=HEARD_MORE_S):
+            if address not in (first, *found):
+                found.append(address)
+            if len(found) + 1 == HEARD_ADDRESSES_MAX:
+                break
+    return tuple(found)
 
 
 def _raw_socket(device: str, ethertype: int) -> Any:

@@ -1,5 +1,7 @@
 """What Ethernet frames say, byte by byte."""
 
+import socket
+
 import pytest
 
 from compute_agent import frames
@@ -71,3 +73,26 @@ def test_an_answer_is_a_reply_from_the_guests_mac():
 )
 def test_an_address_is_heard_from_what_the_guest_sends(frame, address):
     assert frames.address_of(frame, GUEST) == address
+
+
+@pytest.fixture
+def tap(monkeypatch):
+    """The end at which the guest sends; the other is what the agent hears."""
+    guest, host = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    monkeypatch.setattr(frames, "_raw_socket", lambda _device, _ethertype: host)
+    with guest, host:
+        yield guest
+
+
+def test_a_guest_that_sends_is_heard_at_once_however_long_one_would_listen(tap):
+    tap.send(ipv4(HOST_BYTES, "10.78.0.1"))
+    tap.send(ipv4(GUEST_BYTES, "10.78.0.100"))
+    tap.send(ipv4(GUEST_BYTES, "10.78.0.101"))
+
+    heard = frames.HostFrames().overhear(GUEST, device="vnet0", timeout_s=86_400.0)
+
+    assert heard == ("10.78.0.100", "10.78.0.101")
+
+
+def test_a_guest_that_is_silent_has_no_address(tap):
+    assert frames.HostFrames().overhear(GUEST, device="vnet0", timeout_s=0.01) == ()
