@@ -9,7 +9,6 @@ import binascii
 import os
 import re
 import stat
-import tempfile
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from common import new_files
 from common.errors import LimosaError, describe_os_error
 
 KEY_FILE_MAX_BYTES = 8_192
@@ -231,14 +231,7 @@ def _read(path: Path, *, is_secret: bool = False) -> str:
 
 def _save(path: Path, pem: str, *, mode: int) -> None:
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", encoding="ascii"
-        ) as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-            os.link(file.name, path)
+        new_files.write_new(path, pem, mode=mode)
     except FileExistsError as error:
         raise KeyFileError(path=path, reason="it exists already, and no key is overwritten") from error
     except OSError as error:

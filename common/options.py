@@ -13,6 +13,7 @@ from common.broker_options import BROKER_OPTIONS
 from common.firewall_options import FIREWALL_OPTIONS
 from common.media_options import MEDIA_OPTIONS
 from common.network_options import NETWORK_OPTIONS
+from common.pki_options import PKI_OPTIONS
 from common.states import VersionRule
 from common.storage_options import STORAGE_OPTIONS
 from common.volume_options import VOLUME_OPTIONS
@@ -403,6 +404,7 @@ GROUPS: dict[str | None, list[cfg.Opt]] = {
     None: DEFAULT_OPTIONS,
     "identity": IDENTITY_OPTIONS,
     "broker": BROKER_OPTIONS,
+    "pki": PKI_OPTIONS,
     "database": DATABASE_OPTIONS,
     "conductor": CONDUCTOR_OPTIONS,
     "agent": AGENT_OPTIONS,

@@ -26,13 +26,16 @@ class BrokerManagementError(LimosaError):
 class Management(Protocol):
     """Everything raises BrokerManagementError, may be repeated, and succeeds where it is done already."""
 
-    def create_user(self, name: str, *, password: str, rights: Rights) -> None:
-        """Make the user, or give the one that is there this password and no other rights than these."""
+    def create_user(self, name: str, *, password_hash: str, rights: Rights) -> None:
+        """Make the user, or give the one that is there this password and no other rights than these.
+
+        The hash is that of `common.broker_passwords`: passwords stay with those who use them.
+        """
 
     def delete_user(self, name: str) -> None:
         """No connection of his is closed by this: `close_connections` comes after it."""
 
-    def set_password(self, name: str, password: str) -> None:
+    def set_password(self, name: str, *, password_hash: str) -> None:
         """Connections that are open stay so."""
 
     def close_connections(self, name: str) -> None:
@@ -54,9 +57,9 @@ class HttpManagement:
         if ca_file:
             self._session.verify = ca_file
 
-    def create_user(self, name: str, *, password: str, rights: Rights) -> None:
+    def create_user(self, name: str, *, password_hash: str, rights: Rights) -> None:
         """The narrower first: a user without rights on topics may use every routing key."""
-        self._ask("make a user", "PUT", "users", name, body={"password": password, "tags": ""})
+        self._ask("make a user", "PUT", "users", name, body={"password_hash": password_hash, "tags": ""})
         for topic in rights.topics:
             narrowed = {"exchange": topic.exchange, "write": topic.write, "read": topic.read}
             self._ask("set rights", "PUT", "topic-permissions", self._virtual_host, name, body=narrowed)
@@ -66,8 +69,8 @@ class HttpManagement:
     def delete_user(self, name: str) -> None:
         self._ask("remove a user", "DELETE", "users", name, is_gone_fine=True)
 
-    def set_password(self, name: str, password: str) -> None:
-        self._ask("set a password", "PUT", "users", name, body={"password": password, "tags": ""})
+    def set_password(self, name: str, *, password_hash: str) -> None:
+        self._ask("set a password", "PUT", "users", name, body={"password_hash": password_hash, "tags": ""})
 
     def close_connections(self, name: str) -> None:
         self._ask("close connections", "DELETE", "connections", "username", name, is_gone_fine=True)

@@ -10,25 +10,25 @@ from conductor.broker_management import BrokerManagementError
 class FakeManagement:
     """`reason` set: RabbitMQ is away, and says so to whatever is asked."""
 
-    passwords: dict[str, str] = field(default_factory=dict)
+    password_hashes: dict[str, str] = field(default_factory=dict)
     rights: dict[str, Rights] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
     deleted_queues: list[str] = field(default_factory=list)
     reason: str = ""
 
-    def create_user(self, name: str, *, password: str, rights: Rights) -> None:
+    def create_user(self, name: str, *, password_hash: str, rights: Rights) -> None:
         self._refuse_if_away("make a user")
-        self.passwords[name] = password
+        self.password_hashes[name] = password_hash
         self.rights[name] = rights
 
     def delete_user(self, name: str) -> None:
         self._refuse_if_away("remove a user")
-        self.passwords.pop(name, None)
+        self.password_hashes.pop(name, None)
         self.rights.pop(name, None)
 
-    def set_password(self, name: str, password: str) -> None:
+    def set_password(self, name: str, *, password_hash: str) -> None:
         self._refuse_if_away("set a password")
-        self.passwords[name] = password
+        self.password_hashes[name] = password_hash
 
     def close_connections(self, name: str) -> None:
         self._refuse_if_away("close connections")
