@@ -10,7 +10,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 venv=$root/.venv
 cache=$root/.lab/cache
 
-# The lab (hypervisor, broker, shared directory, networks), the guest's image, and what builds libvirt-python.
+# The lab (hypervisor, broker, shared directory, networks), the guest's image, what builds libvirt-python, and what
+# makes manual pages and trees of packages.
 packages="
     libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients
     qemu-system-x86 qemu-utils rabbitmq-server bindfs fuse3 iproute2 iptables nftables util-linux
@@ -18,6 +19,7 @@ packages="
     ovmf swtpm swtpm-tools
     syslinux mtools dosfstools busybox-static cpio gzip
     gcc libc6-dev pkg-config libvirt-dev python3 python3-dev python3-venv ca-certificates systemd
+    groff-base mmdebstrap debian-archive-keyring
 "
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
