@@ -17,6 +17,7 @@ from common.firewall_views import (
     SecurityGroupRequest,
     SecurityGroupView,
 )
+from common.membership_api import MembershipCalls
 from common.migration import Acknowledgement, Outcome, Progress
 from common.network_api import NetworkCalls
 from common.rpc import Bus
@@ -49,7 +50,7 @@ FILTERING_TIMEOUT_S = 30.0  # of some guests of a host
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
 
-class ConductorAPI(NetworkCalls):
+class ConductorAPI(NetworkCalls, MembershipCalls):
     """Requests of clients, and what agents have to tell."""
 
     def __init__(self, bus: Bus) -> None:

@@ -132,6 +132,14 @@ class PublicKey:
         """Raises KeyFileError."""
         return cls.from_pem(_read(path), path=str(path))
 
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "PublicKey":
+        """From `to_bytes`: 32 of them."""
+        return cls(Ed25519PublicKey.from_public_bytes(data))
+
+    def to_bytes(self) -> bytes:
+        return self._key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
     def to_pem(self) -> str:
         return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
@@ -156,6 +164,11 @@ class PrivateKey:
     @classmethod
     def generate(cls) -> "PrivateKey":
         return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> "PrivateKey":
+        """The key that 32 secret bytes stand for, always the same."""
+        return cls(Ed25519PrivateKey.from_private_bytes(seed))
 
     @classmethod
     def load(cls, path: Path) -> "PrivateKey":

@@ -10,6 +10,7 @@ from oslo_config import cfg
 from common import migration_flags
 from common.backend import BACKEND_VARIABLE, Backend
 from common.broker_options import BROKER_OPTIONS
+from common.enrolment_options import ENROLMENT_OPTIONS
 from common.firewall_options import FIREWALL_OPTIONS
 from common.media_options import MEDIA_OPTIONS
 from common.network_options import NETWORK_OPTIONS
@@ -405,6 +406,7 @@ GROUPS: dict[str | None, list[cfg.Opt]] = {
     "identity": IDENTITY_OPTIONS,
     "broker": BROKER_OPTIONS,
     "pki": PKI_OPTIONS,
+    "enrolment": ENROLMENT_OPTIONS,
     "database": DATABASE_OPTIONS,
     "conductor": CONDUCTOR_OPTIONS,
     "agent": AGENT_OPTIONS,

@@ -174,13 +174,24 @@ class Bus:
         self._stuck: list[concurrency.Task[Any]] = []
         self._lock = threading.Lock()
 
-    def serve(self, interface: Interface, server_name: str, endpoint: object, *, guard: Guard) -> "Server":
-        """A server of the endpoint's exposed methods, not started yet. Several may serve one topic."""
+    def serve(
+        self,
+        interface: Interface,
+        server_name: str,
+        endpoint: object,
+        *,
+        guard: Guard,
+        keyring: Keyring | None = None,
+    ) -> "Server":
+        """A server of the endpoint's exposed methods, not started yet. Several may serve one topic.
+
+        `keyring`: who counts at this interface, if not those who count otherwise.
+        """
         dispatcher = Dispatcher(
             interface,
             endpoint,
             identity=self.identity,
-            keyring=self.keyring,
+            keyring=keyring or self.keyring,
             guard=guard,
             message_max_age_s=self.conf.message_max_age_s,
             sent=self.sent,

@@ -23,6 +23,7 @@ from conductor.db.engine import Database
 from conductor.driver import Driver
 from conductor.enabling import Enabling
 from conductor.endpoint import ConductorEndpoint
+from conductor.enrolling import Enrolling
 from conductor.firewall_lookup import FirewallLookup
 from conductor.gate import Gate
 from conductor.guest_ports import GuestPorts
@@ -74,6 +75,7 @@ class Conductor:
         retries = conf.conductor.migrate_max_retries
         self.network_news = NetworkNews(self.database, agents)
         gate = Gate(self.database, policy, message_max_age_s=conf.message_max_age_s)
+        self._enrolling = Enrolling(conf, self.database, self.bus, identity=identity, rejected=gate.rejected)
         endpoint = ConductorEndpoint(
             database=self.database,
             lookup=Lookup(self.database, news, limits=limits),
@@ -91,6 +93,7 @@ class Conductor:
             firewall=FirewallLookup(self.database, agents),
             networks=Networks(self.database, self.network_news.tell),
             volumes=Volumes(self.database),
+            membership=self._enrolling.membership,
             lacks=gate.lacks,
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))
@@ -105,6 +108,7 @@ class Conductor:
         LOG.info("connecting to %s", self.bus.name)
         self.events.start()
         self._server.start()
+        self._enrolling.start()
         LOG.info("serving %s as %s", INTERFACE.topic, self._conf.host)
         self._repeating = [
             every(self._conf.report_interval, self._say_alive),
@@ -117,6 +121,7 @@ class Conductor:
         for repeating in self._repeating:
             repeating.stop()
         self._server.stop()
+        self._enrolling.stop()
         self.events.stop()
         self.bus.close()
         self.database.close()

@@ -54,6 +54,8 @@ from conductor.host_lookup import HostLookup
 from conductor.inventory import Inventory
 from conductor.judging import Judging
 from conductor.lookup import Lookup
+from conductor.membership import Membership
+from conductor.membership_endpoint import MembershipEndpoint
 from conductor.network_endpoint import NetworkEndpoint
 from conductor.networks import Networks
 from conductor.news import News
@@ -64,7 +66,7 @@ from conductor.volumes import Volumes
 LOG = logging.getLogger(__name__)
 
 
-class ConductorEndpoint(NetworkEndpoint):
+class ConductorEndpoint(NetworkEndpoint, MembershipEndpoint):
     """Requests of clients, and what agents have to tell. Errors that a person may read go back as such."""
 
     def __init__(
@@ -86,6 +88,7 @@ class ConductorEndpoint(NetworkEndpoint):
         firewall: FirewallLookup,
         networks: Networks,
         volumes: Volumes,
+        membership: Membership,
         lacks: Callable[[Principal, str], Role | None],
     ) -> None:
         self._database = database
@@ -104,6 +107,7 @@ class ConductorEndpoint(NetworkEndpoint):
         self._firewall = firewall
         self._networks = networks
         self._volumes = volumes
+        self._membership = membership
         self._lacks = lacks
 
     # ---- for clients

@@ -57,6 +57,8 @@ OF_HOSTS: Final[Mapping[str, Callable[[tuple[Any, ...]], str | None]]] = {
     "heartbeat": lambda arguments: arguments[0].host,
     "ledger_floor": lambda arguments: arguments[0],
     "greet": lambda arguments: arguments[0],
+    "renew_certificate": lambda arguments: arguments[0],
+    "leave": lambda arguments: arguments[0],
     "networks_of_host": lambda arguments: arguments[0],
     "relay_connections": lambda arguments: arguments[0].host,
     "filtering_of_host": lambda arguments: arguments[0],

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from common import tools
 from common.tools import say
+from conductor import host_commands
 
 if TYPE_CHECKING:
     from oslo_config import cfg
 
 Arguments = argparse.Namespace
+COMMANDS: Final = (host_commands,)  # modules with `add_to(commands, common)`
 DEFAULT_ADMINISTRATOR: Final = "admin"
 DEFAULT_OWNER: Final = "limosa"  # the user of limosa-conductor.service
 
@@ -39,27 +41,6 @@ def _bootstrap(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
         administrator_key=arguments.administrator_key,
         owner=arguments.owner,
     )
-
-
-def _host_add(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
-    from conductor.registration import add_host
-
-    add_host(conf, arguments.host, arguments.public_key, is_replacing=arguments.replace)
-    say(f"{arguments.host} is registered; its compute agent may speak for it from now on.")
-
-
-def _host_remove(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
-    from conductor.registration import remove_host
-
-    remove_host(conf, arguments.host)
-    say(f"{arguments.host} is not registered any more: nothing that its compute agent says is believed.")
-
-
-def _host_list(_arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
-    from conductor.registration import registered_hosts
-
-    for host in registered_hosts(conf):
-        say(host)
 
 
 def _administrator_add(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
@@ -96,24 +77,8 @@ def parser() -> argparse.ArgumentParser:
     )
     first.set_defaults(run=_bootstrap)
 
-    host = commands.add_parser("host", help="which hosts may speak").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
-    add = host.add_parser("add", parents=[common], help="register the key of a host's compute agent")
-    add.add_argument("host", metavar="HOST", help="as [DEFAULT]host has it there")
-    add.add_argument(
-        "--public-key",
-        metavar="FILE",
-        type=Path,
-        required=True,
-        help="what `limosa-compute-agent make-key` printed",
-    )
-    add.add_argument("--replace", action="store_true", help="in place of the one that is registered")
-    add.set_defaults(run=_host_add)
-    remove = host.add_parser("remove", parents=[common], help="believe nothing more of it")
-    remove.add_argument("host", metavar="HOST")
-    remove.set_defaults(run=_host_remove)
-    host.add_parser("list", parents=[common], help="the registered ones").set_defaults(run=_host_list)
+    for command in COMMANDS:
+        command.add_to(commands, common)
 
     administrator = commands.add_parser(
         "administrator", help="when no administrator is left who could create one"

@@ -35,7 +35,7 @@ def add_host(conf: cfg.ConfigOpts, host: str, public_key: Path, *, is_replacing:
     pem = PublicKey.load(public_key).to_pem()
     if pem == _conductors(conf):
         raise KeyFileError(path=public_key, reason="it is the conductors' own; a host makes one of its own")
-    with _opened(conf) as database:
+    with opened(conf) as database:
 
         def add(session: Session) -> None:
             known = session.get(HostKey, host)
@@ -47,28 +47,11 @@ def add_host(conf: cfg.ConfigOpts, host: str, public_key: Path, *, is_replacing:
         database.transact(add)
 
 
-def remove_host(conf: cfg.ConfigOpts, host: str) -> None:
-    """Raises HostNotRegisteredError."""
-    with _opened(conf) as database:
-
-        def remove(session: Session) -> None:
-            if not keys.remove_host(session, host):
-                raise HostNotRegisteredError(host=host)
-            audit.note_by_hand(session, "host remove", host)
-
-        database.transact(remove)
-
-
-def registered_hosts(conf: cfg.ConfigOpts) -> tuple[str, ...]:
-    with _opened(conf) as database, database.reading() as session:
-        return tuple(row.host for row in keys.list_hosts(session))
-
-
 def add_administrator(conf: cfg.ConfigOpts, name: str, public_key: Path) -> None:
     """Raises NameInvalidError, KeyFileError, AdministratorExistsError."""
     refuse_bad_name(name)
     pem = PublicKey.load(public_key).to_pem()
-    with _opened(conf) as database:
+    with opened(conf) as database:
 
         def add(session: Session) -> None:
             keys.add_administrator(
@@ -80,7 +63,8 @@ def add_administrator(conf: cfg.ConfigOpts, name: str, public_key: Path) -> None
 
 
 @contextmanager
-def _opened(conf: cfg.ConfigOpts) -> Iterator[Database]:
+def opened(conf: cfg.ConfigOpts) -> Iterator[Database]:
+    """The conductors' database, for a short look or change beside them."""
     database = Database(connection(conf), max_retries=conf.database.max_retries, beside_conductor=True)
     try:
         yield database

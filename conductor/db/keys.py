@@ -1,5 +1,6 @@
 """Whose keys are registered: hosts, and administrators with their roles."""
 
+import json
 from collections.abc import Sequence
 
 from sqlalchemy import func, or_, select
@@ -13,11 +14,21 @@ from conductor.db.models import Administrator, HostKey
 MS_PER_DAY = 86_400_000
 
 
-def add_host(session: Session, host: str, public_key: str) -> bool:
-    """Register a host's key, or replace it; whether it was known before. Raises KeyTakenError."""
+def add_host(session: Session, host: str, public_key: str, *, names: Sequence[str] = ()) -> bool:
+    """Register a host's key, or replace it; whether it was known before. Raises KeyTakenError.
+
+    `names` are those that its certificate is to have besides.
+    """
     _refuse_if_taken(session, public_key, name=host)
     is_known = session.get(HostKey, host) is not None
-    session.merge(HostKey(host=host, public_key=public_key, added_at_ms=clock.read_ms(session)))
+    session.merge(
+        HostKey(
+            host=host,
+            public_key=public_key,
+            added_at_ms=clock.read_ms(session),
+            names=json.dumps(list(names)),
+        )
+    )
     return is_known
 
 
@@ -27,6 +38,11 @@ def remove_host(session: Session, host: str) -> bool:
     if row is not None:
         session.delete(row)
     return row is not None
+
+
+def names_of(row: HostKey) -> tuple[str, ...]:
+    """What was declared besides its own."""
+    return tuple(json.loads(row.names or "[]"))
 
 
 def list_hosts(session: Session) -> Sequence[HostKey]:

@@ -176,6 +176,7 @@ class HostKey(Base):
     host: Mapped[str] = mapped_column(Name, primary_key=True)
     public_key: Mapped[str] = mapped_column(Text)  # PEM
     added_at_ms: Mapped[int] = mapped_column(BigInteger)
+    names: Mapped[str | None] = mapped_column(Json)  # tuple[str, ...]: further ones of its certificate
 
 
 class Administrator(Base):

@@ -3,6 +3,7 @@
 from alembic import context
 
 from conductor.db import (
+    enrolment_models,  # noqa: F401 (its tables are to be known)
     firewall_models,  # noqa: F401 (its tables are to be known)
     network_models,  # noqa: F401 (its tables are to be known)
     volume_models,  # noqa: F401 (its tables are to be known)
