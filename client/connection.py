@@ -29,12 +29,14 @@ def connect(config_files: Sequence[str]) -> "ConductorAPI":
 def listen(config_files: Sequence[str], pattern: str) -> "Feed":
     """Return the events whose type fits the pattern, not connected yet. Raises ConfigurationError."""
     from common import broker, config, credentials
-    from common.event_bus import Feed, exchange_name
+    from common.broker_names import events_exchange
+    from common.event_bus import Feed
 
     conf = config.load(_arguments(config_files), service="client")
     return Feed(
         broker.configured(conf),
-        exchange=exchange_name(conf.control_exchange),
+        exchange=events_exchange(conf.control_exchange),
+        follower=credentials.administrator_name(conf),
         keyring=credentials.conductors_key(conf),
         message_max_age_s=conf.message_max_age_s,
         pattern=pattern,

@@ -4,6 +4,7 @@ A migration is driven by casts. A cast may be lost; the sweeper sends it again. 
 Only what belongs to no migration is called: those raise ServiceUnreachableError when the time has passed.
 """
 
+from common.broker_names import command_queue
 from common.connections import ConnectionBatch
 from common.envelope import Interface
 from common.filtering import FilteringInForce
@@ -17,13 +18,11 @@ from common.migration import (
 )
 from common.rpc import Bus
 
-TOPIC_PREFIX = "limosa-compute"
-
 
 def interface(host: str) -> Interface:
     """The agent of one host: each has a topic of its own, so that a broker can tell who may read it."""
     return Interface(
-        name="compute-agent", topic=f"{TOPIC_PREFIX}.{host}", minor=1, server=Kind.HOST, server_name=host
+        name="compute-agent", topic=command_queue(host), minor=1, server=Kind.HOST, server_name=host
     )
 
 

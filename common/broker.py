@@ -169,9 +169,9 @@ class Link:
         self._connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
         self.channel = self._connection.channel()
 
-    def exchange(self, name: str) -> Any:
-        """The topic exchange of this name, which is made if it is not there. It holds no messages itself."""
-        exchange = kombu.Exchange(name, type="topic", durable=True, channel=self.channel)
+    def exchange(self, name: str, *, must_exist: bool) -> Any:
+        """The topic exchange of this name, made if it need not exist. It holds no messages itself."""
+        exchange = kombu.Exchange(name, type="topic", durable=True, passive=must_exist, channel=self.channel)
         exchange.declare()
         return exchange
 

@@ -50,13 +50,17 @@ def new_reply_queue(principal: Principal) -> str:
     return reply_queue_prefix(principal) + secrets.token_hex(REPLY_HEX_DIGITS // 2)
 
 
-def feed_queue_prefix(control_exchange: str, administrator: str) -> str:
-    """Of all queues in which this administrator's programs follow the events."""
-    return f"{events_exchange(control_exchange)}.{administrator}."
+def is_conductors_reply_queue(queue: str) -> bool:
+    return queue.startswith(f"{REPLY_PREFIX}.{Kind.CONDUCTOR}.")
 
 
-def new_feed_queue(control_exchange: str, administrator: str) -> str:
-    return feed_queue_prefix(control_exchange, administrator) + secrets.token_hex(FEED_HEX_DIGITS // 2)
+def feed_queue_prefix(exchange: str, administrator: str) -> str:
+    """Of all queues in which this administrator's programs follow the events of that exchange."""
+    return f"{exchange}.{administrator}."
+
+
+def new_feed_queue(exchange: str, administrator: str) -> str:
+    return feed_queue_prefix(exchange, administrator) + secrets.token_hex(FEED_HEX_DIGITS // 2)
 
 
 def user_of(principal: Principal) -> str:

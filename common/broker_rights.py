@@ -73,7 +73,7 @@ def of_joining(host: str, *, control_exchange: str) -> Rights:
 def of_administrator(name: str, *, control_exchange: str) -> Rights:
     """To ask the conductors, and to follow their events; what is asked for, oslo.policy judges."""
     replies = _replies_to(Kind.ADMINISTRATOR, name)
-    prefix = re.escape(names.feed_queue_prefix(control_exchange, name))
+    prefix = re.escape(names.feed_queue_prefix(names.events_exchange(control_exchange), name))
     feed = f"{prefix}[0-9a-f]{{{names.FEED_HEX_DIGITS}}}"
     to_conductors = names.conductors_exchange(control_exchange)
     events = names.events_exchange(control_exchange)

@@ -36,9 +36,13 @@ def of_host(conf: cfg.ConfigOpts) -> Identity:
 
 def of_administrator(conf: cfg.ConfigOpts) -> Identity:
     """As the one whom [identity]administrator names, or whose login this is."""
-    name = conf.identity.administrator or _login()
+    name = administrator_name(conf)
     made_by = "`limosa-conductor bootstrap` or `limosa admin create` makes it"
     return _identity(conf, Kind.ADMINISTRATOR, name, "administrator_key", made_by)
+
+
+def administrator_name(conf: cfg.ConfigOpts) -> str:
+    return str(conf.identity.administrator or _login())
 
 
 def conductors_key(conf: cfg.ConfigOpts) -> ConductorsOnly:

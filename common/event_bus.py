@@ -18,6 +18,7 @@ from typing import Final
 
 from common import concurrency, log
 from common.broker import FAILURES, Broker, BrokerUnreachableError, Link
+from common.broker_names import new_feed_queue
 from common.dispatch import refuse_if_old
 from common.envelope import Interface, check_fit, seal, unseal
 from common.errors import LimosaError
@@ -36,11 +37,6 @@ RETRY_MAX_S: Final = 2.0
 STOP_TIMEOUT_S: Final = 3.0  # for what is pending when the conductor stops
 
 LOG = logging.getLogger(__name__)
-
-
-def exchange_name(control_exchange: str) -> str:
-    """Beside that of the messages, whose name an operator may choose (control_exchange)."""
-    return f"{control_exchange}.events"
 
 
 class Publisher:
@@ -117,7 +113,7 @@ class Publisher:
         """Publish until the conductor stops (True) or the connection breaks (False)."""
         lost_before = self.lost
         try:
-            exchange = link.exchange(self._exchange)
+            exchange = link.exchange(self._exchange, must_exist=False)
             LOG.info(
                 "events go out to %s%s",
                 self._exchange,
@@ -172,6 +168,7 @@ class Feed:
         broker: Broker,
         *,
         exchange: str,
+        follower: str,
         keyring: Keyring,
         message_max_age_s: float,
         pattern: str = EVERYTHING,
@@ -179,6 +176,7 @@ class Feed:
         self.name = broker.name
         self._broker = broker
         self._exchange = exchange
+        self._follower = follower
         self._keyring = keyring
         self._message_max_age_s = message_max_age_s
         self._pattern = pattern
@@ -190,8 +188,9 @@ class Feed:
         self.close()
         link = self._broker.open()
         try:
-            queue = f"{self._exchange}.{secrets.token_hex(8)}"
-            exchange = link.exchange(self._exchange)
+            queue = new_feed_queue(self._exchange, self._follower)
+            # Who may make an exchange may remove it, so a follower may not. In memory there are no rights.
+            exchange = link.exchange(self._exchange, must_exist=not self._broker.is_in_memory)
             link.consume(queue, exchange=exchange, pattern=self._pattern, take=self._arrived.append)
         except FAILURES as error:
             link.close()

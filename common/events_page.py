@@ -9,7 +9,8 @@ from dataclasses import fields
 from typing import Any, Final
 
 from common.broker import QUEUE_MAX_MESSAGES
-from common.event_bus import PENDING_MAX, exchange_name
+from common.broker_names import events_exchange
+from common.event_bus import PENDING_MAX
 from common.events import SCHEMA_VERSION, Event, EventType, Figures, MigrationState
 from common.wire import to_primitive
 
@@ -116,7 +117,7 @@ def render() -> str:
         version=SCHEMA_VERSION,
         pending=PENDING_MAX,
         queue=QUEUE_MAX_MESSAGES,
-        exchange=exchange_name("limosa"),
+        exchange=events_exchange("limosa"),
         types=_table(("type", "what has happened"), ((f"`{kind}`", kind.meaning) for kind in EventType)),
         event=_fields(Event),
         migration=_fields(MigrationState),

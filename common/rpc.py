@@ -1,4 +1,4 @@
-"""Calls and casts over the message bus: the only importer of oslo.messaging.
+"""Calls and casts over the message bus: the only importer of oslo.messaging beside `common.rabbit`.
 
     bus = Bus(conf, identity=identity, keyring=keyring)
     server = bus.serve(conductor_api.INTERFACE, conf.host, endpoint, guard=gate); server.start()
@@ -31,6 +31,7 @@ import kombu.exceptions
 from oslo_config import cfg
 
 from common import concurrency, log
+from common.broker_names import conductors_exchange
 from common.dispatch import CALL_KEY, Dispatcher, Guard, InternalError, decode_reply, encode_arguments
 from common.envelope import Interface, check_fit, new_request_id, seal, unseal
 from common.errors import (
@@ -39,7 +40,7 @@ from common.errors import (
     OutcomeUnknownError,
     ServiceUnreachableError,
 )
-from common.identity import Identity, Keyring, NotProvenError
+from common.identity import Identity, Keyring, Kind, NotProvenError
 from common.wire import WireError
 
 with warnings.catch_warnings():
@@ -50,6 +51,8 @@ with warnings.catch_warnings():
         os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
     import oslo_messaging
     from oslo_messaging import opts as messaging_opts
+
+    from common import rabbit
 
 SEND_RETRIES = 1  # connecting anew, a second later: a broker that restarted or a connection that broke
 SEND_TIMEOUT_S = 5.0
@@ -166,7 +169,7 @@ class Bus:
         )  # messages given to the broker, by method, replies as "METHOD reply"
         self.name = log.mask(str(conf.transport_url))
         try:
-            self._transport = oslo_messaging.get_rpc_transport(conf)
+            self._transport = rabbit.transport(conf, principal=identity.principal)
         except (oslo_messaging.MessagingException, ValueError) as error:  # ValueError: a port that is none
             reason = log.mask(str(error))
             raise ConfigurationError(group="DEFAULT", option="transport_url", reason=reason) from error
@@ -196,12 +199,14 @@ class Bus:
             message_max_age_s=self.conf.message_max_age_s,
             sent=self.sent,
         )
-        target = oslo_messaging.Target(topic=interface.topic, server=server_name)
+        target = oslo_messaging.Target(
+            exchange=self._exchange(interface), topic=interface.topic, server=server_name
+        )
         return Server(self._transport, target, dispatcher, bus_name=self.name)
 
-    def client(self, interface: Interface, server: str | None = None) -> "Client":
-        """A sender to whoever serves the interface, or to one server of it by name."""
-        return Client(self, interface, server)
+    def client(self, interface: Interface) -> "Client":
+        """A sender to whoever serves the interface."""
+        return Client(self, interface)
 
     def close(self) -> None:
         """Give the connections up. Bounded: a broker that is away is not waited for."""
@@ -226,25 +231,27 @@ class Bus:
                 self._stuck.append(task)
             raise
 
-    def sender(self, topic: str, server: str | None, timeout_s: float | None) -> Any:
+    def sender(self, interface: Interface, timeout_s: float | None) -> Any:
         """oslo.messaging's client for this destination; kept, because making one is not free. Not for users."""
-        client = self._clients.get(topic)
+        client = self._clients.get(interface.topic)
         if client is None:
-            client = oslo_messaging.get_rpc_client(
-                self._transport, oslo_messaging.Target(topic=topic), retry=SEND_RETRIES
-            )
-            self._clients[topic] = client
-        changes = {"server": server} if server else {}
-        return client.prepare(timeout=timeout_s, **changes)
+            target = oslo_messaging.Target(exchange=self._exchange(interface), topic=interface.topic)
+            client = oslo_messaging.get_rpc_client(self._transport, target, retry=SEND_RETRIES)
+            self._clients[interface.topic] = client
+        return client.prepare(timeout=timeout_s)
+
+    def _exchange(self, interface: Interface) -> str:
+        """Each direction has its own (see `common.broker_names`)."""
+        control: str = self.conf.control_exchange
+        return conductors_exchange(control) if interface.server is Kind.CONDUCTOR else control
 
 
 class Client:
     """Sends to one interface; made by `Bus.client`."""
 
-    def __init__(self, bus: Bus, interface: Interface, server: str | None) -> None:
+    def __init__(self, bus: Bus, interface: Interface) -> None:
         self._bus = bus
         self._interface = interface
-        self._server = server
 
     def call(
         self, method: str, *arguments: object, kind: type[T], timeout_s: float | None = None, tries: int = 1
@@ -269,7 +276,7 @@ class Client:
 
     def _ask(self, sealed: dict[str, Any], timeout_s: float) -> object:
         """The sealed reply; raises oslo.messaging's MessagingTimeout where only the reply is missing."""
-        sender = self._bus.sender(self._interface.topic, self._server, timeout_s)
+        sender = self._bus.sender(self._interface, timeout_s)
         try:
             return self._bus.send(sender, True, sealed, timeout_s + SEND_TIMEOUT_S)
         except oslo_messaging.MessagingTimeout:
@@ -297,7 +304,7 @@ class Client:
     def cast(self, method: str, *arguments: object) -> None:
         """Hand the message to the broker and do not wait for anybody; raises BusError promptly if it is away."""
         sealed = self._seal(method, arguments, new_request_id())
-        sender = self._bus.sender(self._interface.topic, self._server, None)
+        sender = self._bus.sender(self._interface, None)
         try:
             self._bus.send(sender, False, sealed, SEND_TIMEOUT_S)
         except DELIVERY_FAILURES as error:

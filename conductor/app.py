@@ -7,10 +7,11 @@ from oslo_config import cfg
 
 from common import broker
 from common.agent_api import AgentAPI
+from common.broker_names import events_exchange
 from common.concurrency import Repeating, every
 from common.conductor_api import INTERFACE
 from common.errors import ConfigurationError
-from common.event_bus import Publisher, exchange_name
+from common.event_bus import Publisher
 from common.identity import Identity
 from common.rpc import Bus, Server
 from common.states import VersionRule
@@ -67,7 +68,7 @@ class Conductor:
         checking = Checking(self.database, agents, limits=limits, timeout_s=conf.conductor.examine_timeout_s)
         self.events = Publisher(
             broker.configured(conf),
-            exchange=exchange_name(conf.control_exchange),
+            exchange=events_exchange(conf.control_exchange),
             identity=identity,
             conductor=conf.host,
         )

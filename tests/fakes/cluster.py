@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from common import config
 from common.agent_api import interface
+from common.broker_names import events_exchange
 from common.concurrency import spawn
 from common.conductor_api import ConductorAPI
 from common.dispatch import ObeyConductors
-from common.event_bus import exchange_name
 from common.identity import ConductorsOnly, Identity
 from common.rpc import Bus, Server
 from common.states import Role
@@ -80,7 +80,7 @@ class Cluster:
 
     @property
     def events_exchange(self) -> str:
-        return exchange_name(self._conf.control_exchange)
+        return events_exchange(self._conf.control_exchange)
 
     def add_host(self, name: str, *, memory_total_mib: int = 4096) -> FakeAgent:
         """A host whose agent has been heard and has reported."""

@@ -99,6 +99,7 @@ def feed(exchange):
         made = Feed(
             IN_MEMORY,
             exchange=exchange,
+            follower="admin",
             keyring=CONDUCTORS,
             message_max_age_s=message_max_age_s,
             pattern=pattern,
@@ -132,7 +133,7 @@ def heard(feed, count):
 def put(exchange, body):
     """Publish something that no conductor would."""
     link = IN_MEMORY.open()
-    link.publish(body, exchange=link.exchange(exchange), routing_key="instance.found")
+    link.publish(body, exchange=link.exchange(exchange, must_exist=False), routing_key="instance.found")
     link.close()
 
 
@@ -293,7 +294,11 @@ def test_only_what_a_conductor_has_signed_for_followers_is_an_event(feed, exchan
 
 def test_a_host_whose_key_is_known_tells_no_events(exchange):
     follower = Feed(
-        IN_MEMORY, exchange=exchange, keyring=identities.EverybodysKeys(), message_max_age_s=300.0
+        IN_MEMORY,
+        exchange=exchange,
+        follower="admin",
+        keyring=identities.EverybodysKeys(),
+        message_max_age_s=300.0,
     )
     follower.open()
     put(exchange, json.dumps(sealed(identity=identities.host("compute1"))))
@@ -335,7 +340,13 @@ def cluster(tmp_path):
 @pytest.fixture
 def followed(cluster):
     """What a follower hears of this cluster from now on: what it was told of its beginning is behind a mark."""
-    feed = Feed(IN_MEMORY, exchange=cluster.events_exchange, keyring=CONDUCTORS, message_max_age_s=300.0)
+    feed = Feed(
+        IN_MEMORY,
+        exchange=cluster.events_exchange,
+        follower="admin",
+        keyring=CONDUCTORS,
+        message_max_age_s=300.0,
+    )
     feed.open()
     cluster.dest.guests[MARK] = guest_facts(MARK, name="mark")
     cluster.dest.report()
@@ -428,6 +439,7 @@ def test_the_command_shows_them(cluster):
     feed = Feed(
         IN_MEMORY,
         exchange=cluster.events_exchange,
+        follower="admin",
         keyring=CONDUCTORS,
         message_max_age_s=300.0,
         pattern="migration.*",

@@ -99,7 +99,7 @@ def message(method, *arguments, identity=identities.ADMINISTRATOR, **changes):
 def put_into_queue(cluster, sealed):
     """Whatever reaches the conductors' queue, by whomever; the answer, which whoever put it there can read."""
     bus = cluster.bus(identities.ADMINISTRATOR)
-    reply = bus.sender(INTERFACE.topic, None, 5.0).call({CALL_KEY: True}, "receive", sealed=sealed)
+    reply = bus.sender(INTERFACE, 5.0).call({CALL_KEY: True}, "receive", sealed=sealed)
     return json.loads(reply["payload"])
 
 
@@ -440,7 +440,7 @@ def test_the_answer_to_a_forgery_answers_nothing_else(cluster):
     bus = cluster.bus(identities.ADMINISTRATOR)
     pending = message("list_instances")
     forged = {**pending, "signature": "AAAA"}
-    reply = bus.sender(INTERFACE.topic, None, 5.0).call({CALL_KEY: True}, "receive", sealed=forged)
+    reply = bus.sender(INTERFACE, 5.0).call({CALL_KEY: True}, "receive", sealed=forged)
 
     assert reply["in_reply_to"] == "AAAA" != pending["signature"]
     with pytest.raises(ReplyNotProvenError):

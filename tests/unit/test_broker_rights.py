@@ -78,10 +78,10 @@ def test_who_joins_may_ask_to_join_and_nothing_else():
 
 def test_an_administrator_asks_and_follows():
     given = rights.of_administrator("bob", control_exchange=CONTROL)
-    own = [reply_queue(Kind.ADMINISTRATOR, "bob"), names.new_feed_queue(CONTROL, "bob")]
+    own = [reply_queue(Kind.ADMINISTRATOR, "bob"), names.new_feed_queue(EVENTS, "bob")]
     assert all(may(given.configure, queue) and may(given.read, queue) for queue in own)
     assert may(given.write, own[1]) and may(given.read, EVENTS)
-    foreign = [reply_queue(Kind.ADMINISTRATOR, "bo"), names.new_feed_queue(CONTROL, "bob.x")]
+    foreign = [reply_queue(Kind.ADMINISTRATOR, "bo"), names.new_feed_queue(EVENTS, "bob.x")]
     foreign += [reply_queue(Kind.HOST, "bob"), names.command_queue("compute1"), CONTROL]
     assert not any(may(given.read, name) or may(given.configure, name) for name in foreign)
     assert not may(given.write, CONTROL) and not may(given.write, EVENTS)
