@@ -122,14 +122,19 @@ def read(pem: str) -> CertificateFacts:
 
 
 def problems(
-    certificate_pem: str, *, authority_pem: str, names: Sequence[str], now: datetime
+    certificate_pem: str,
+    *,
+    authority_pem: str,
+    names: Sequence[str],
+    now: datetime,
+    ends_soon_days: int = ENDS_SOON_DAYS,
 ) -> tuple[str, ...]:
-    """What is wrong with it, as sentences, or will be within ENDS_SOON_DAYS; raises CertificateError for what is none.
+    """What is wrong with it, as sentences, or will be within these days; raises CertificateError for what is none.
 
     `names` are those that it must be good for. The text may hold its chain as well, that of the CA several.
     """
     certificate = _load_one(certificate_pem)
-    found = [*_problems_of_time(certificate, "The certificate", now=now)]
+    found = [*_problems_of_time(certificate, "The certificate", now=now, ends_soon_days=ends_soon_days)]
     if not _leads_to(_load(certificate_pem), _load(authority_pem)):
         found.append(
             f"Another CA has issued it: {certificate.issuer.rfc4514_string() or 'one without a name'}."
@@ -140,7 +145,7 @@ def problems(
             f"It is not good for {', '.join(missing)}, only for {', '.join(has) or 'no name at all'}."
         )
     for authority in _load(authority_pem)[:1]:
-        found += _problems_of_time(authority, "The CA's certificate", now=now)
+        found += _problems_of_time(authority, "The CA's certificate", now=now, ends_soon_days=ends_soon_days)
     return tuple(found)
 
 
@@ -278,13 +283,15 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _problems_of_time(certificate: x509.Certificate, what: str, *, now: datetime) -> list[str]:
+def _problems_of_time(
+    certificate: x509.Certificate, what: str, *, now: datetime, ends_soon_days: int
+) -> list[str]:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < start:
         return [f"{what} is not valid before {start:%Y-%m-%d %H:%M} UTC: is this machine's clock right?"]
     if now > end:
         return [f"{what} expired at {end:%Y-%m-%d %H:%M} UTC."]
-    if now > end - timedelta(days=ENDS_SOON_DAYS):
+    if now > end - timedelta(days=ends_soon_days):
         return [f"{what} ends in {(end - now).days} days, at {end:%Y-%m-%d %H:%M} UTC."]
     return []
 

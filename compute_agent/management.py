@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from common import tools
 from compute_agent import host_key
+from compute_agent.libvirt_setup import command as libvirt_setup
 
 Arguments = argparse.Namespace
 
@@ -23,7 +24,7 @@ class Command(Protocol):
         """`common` is to be a parent: it has --config-file."""
 
 
-COMMANDS: Final[tuple[Command, ...]] = (host_key,)
+COMMANDS: Final[tuple[Command, ...]] = (host_key, libvirt_setup)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,0 +1,331 @@
+"""`limosa-compute-agent libvirt-setup` on trees of hosts: it does, shows, checks and undoes, or changes nothing."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from common import certificates, config
+from compute_agent import management
+from compute_agent.errors import CommandError, NetworkError
+from compute_agent.libvirt_setup import units
+from compute_agent.network import HostNetwork
+from tests.fakes.systemd import FakeSystemd
+
+HOOK = "etc/libvirt/hooks/qemu.d/limosa"
+UNITS = ("libvirtd.service", "libvirtd.socket", "libvirtd-tls.socket", "libvirtd-tcp.socket")
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return certificates.new_authority("Limosa", valid_days=3650)
+
+
+class Host:
+    """The tree of one, and the command on it."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self._capsys = capsys
+        for unit in UNITS:
+            self.write(f"usr/lib/systemd/system/{unit}", "")
+        self.write("etc/libvirt/libvirtd.conf", '#listen_tls = 0\n#tls_port = "16514"\n')
+        self.write("etc/libvirt/qemu.conf", 'vnc_password = "secret"\nuser = "root"\n', mode=0o600)
+        self.write(
+            "etc/limosa/limosa.conf",
+            "[DEFAULT]\nhost = compute1\ntransport_url = rabbit://u:secret@c/\n",
+            mode=0o640,
+        )
+
+    def write(self, path: str, text: str, *, mode: int = 0o644) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(mode)
+        return file
+
+    def join(self, authority, *, name: str = "compute1", valid_days: int = 300) -> None:
+        request, key = certificates.new_request(name, [name])
+        certificate, authority_key = authority
+        issued = certificates.issue(
+            request,
+            authority_pem=certificate,
+            authority_key_pem=authority_key,
+            names=[name],
+            valid_days=valid_days,
+        )
+        self.write("etc/limosa/pki/ca.pem", certificate)
+        self.write("etc/limosa/pki/host.pem", issued)
+        self.write("etc/limosa/pki/host.key", key, mode=0o600)
+
+    def setup(self, *words: str) -> tuple[int, str]:
+        try:
+            code = management.main(["libvirt-setup", "--root", str(self.root), *words])
+        except SystemExit as end:
+            code = end.code
+        finally:
+            config.CONF.reset()
+        written = self._capsys.readouterr()
+        assert "Traceback" not in written.err
+        return code, written.out + written.err
+
+    def tree(self) -> dict[str, tuple[str, int]]:
+        return {
+            str(path.relative_to(self.root)): (path.read_text(), stat.S_IMODE(path.stat().st_mode))
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file()
+        }
+
+    def directories(self) -> set[Path]:
+        return {path for path in self.root.rglob("*") if path.is_dir()}
+
+
+def _closed(_network: HostNetwork, _address: str, _port: int) -> None:
+    raise NetworkError(reason="connection refused")
+
+
+@pytest.fixture
+def systemd(monkeypatch):
+    monkeypatch.setattr(HostNetwork, "connect", _closed)
+    fake = FakeSystemd()
+    monkeypatch.setattr(units, "Systemd", fake.at)
+    return fake
+
+
+@pytest.fixture
+def host(tmp_path, capsys, systemd):
+    return Host(tmp_path, capsys)
+
+
+def test_print_shows_the_changes_and_makes_none(host, authority):
+    host.join(authority)
+    before = host.tree()
+
+    code, said = host.setup("--print")
+
+    assert code == 0
+    assert host.tree() == before
+    assert "+listen_tls = 1" in said
+    assert "systemctl enable libvirtd-tls.socket" in said
+    assert "PRIVATE KEY" not in said and "secret" not in said
+
+
+def test_apply_does_what_print_showed_and_undo_takes_all_of_it_back(host, authority, systemd):
+    host.join(authority)
+    before, directories = host.tree(), host.directories()
+
+    code, said = host.setup("--apply")
+
+    assert code == 0, said
+    assert "listen_tls = 1" in (host.root / "etc/libvirt/libvirtd.conf").read_text()
+    assert 'migrate_tls_x509_cert_dir = "/etc/pki/qemu"' in (host.root / "etc/libvirt/qemu.conf").read_text()
+    assert os.access(host.root / HOOK, os.X_OK)
+    assert stat.S_IMODE((host.root / "etc/pki/libvirt/private/serverkey.pem").stat().st_mode) == 0o600
+    assert stat.S_IMODE((host.root / "etc/libvirt/qemu.conf").stat().st_mode) == 0o600
+    assert systemd.enabled == ["libvirtd-tls.socket"]
+
+    code, said = host.setup("--undo")
+
+    assert code == 0, said
+    assert host.tree() == before
+    assert host.directories() - directories <= {
+        host.root / "var",
+        host.root / "var/lib",
+        host.root / "var/lib/limosa",
+    }
+    assert systemd.enabled == []
+
+
+def test_a_second_apply_changes_nothing_and_the_backup_stays_the_first(host, authority):
+    host.join(authority)
+    before = host.tree()
+    host.setup("--apply")
+    once = host.tree()
+
+    code, _ = host.setup("--apply")
+    assert (code, host.tree()) == (0, once)
+    host.join(authority)  # renewed
+    host.setup("--apply")
+    host.setup("--undo")
+
+    assert host.tree()["etc/libvirt/qemu.conf"] == before["etc/libvirt/qemu.conf"]
+    assert HOOK not in host.tree()
+
+
+def test_nothing_is_restarted_without_being_told(host, authority, systemd):
+    host.join(authority)
+
+    _, said = host.setup("--apply")
+
+    assert systemd.commands == []
+    assert "systemctl start libvirtd.service" in said
+
+
+def test_undo_leaves_a_file_that_somebody_has_changed_since(host, authority):
+    host.join(authority)
+    host.setup("--apply")
+    conf = host.root / "etc/libvirt/qemu.conf"
+    conf.write_text(conf.read_text() + "max_files = 1\n")
+
+    code, said = host.setup("--undo")
+
+    assert code == 1
+    assert "somebody has changed it since: /etc/libvirt/qemu.conf" in said
+    assert "max_files" in conf.read_text()
+    assert HOOK not in host.tree()
+
+
+def test_undo_of_nothing_says_so(host):
+    assert host.setup("--undo") == (0, "There was nothing to take back.\n")
+
+
+def test_a_failure_in_the_middle_leaves_everything_as_it_was(host, authority, systemd):
+    host.join(authority)
+    before = host.tree()
+    systemd.error = CommandError(program="systemctl", reason="no")
+
+    code, _ = host.setup("--apply")
+
+    assert code != 0
+    assert host.tree() == before
+
+
+def test_the_socket_that_is_enabled_already_is_not_disabled_by_the_undo(host, authority, systemd):
+    host.join(authority)
+    host.write("etc/systemd/system/sockets.target.wants/libvirtd-tls.socket", "")
+
+    host.setup("--apply")
+    host.setup("--undo")
+
+    assert systemd.disabled == []
+
+
+def test_masked_sockets_mean_that_the_daemon_listens_itself(host, authority, systemd):
+    host.join(authority)
+    mask = host.root / "etc/systemd/system/libvirtd.socket"
+    mask.parent.mkdir(parents=True)
+    mask.symlink_to("/dev/null")
+
+    code, said = host.setup("--apply")
+
+    assert code == 0, said
+    assert "--listen" in (host.root / "etc/default/libvirtd").read_text()
+    assert systemd.enabled == []
+
+
+def test_modular_daemons_are_known_by_their_units(host, authority, systemd):
+    host.join(authority)
+    for unit in ("virtqemud.service", "virtproxyd.service", "virtproxyd.socket", "virtproxyd-tls.socket"):
+        host.write(f"usr/lib/systemd/system/{unit}", "")
+
+    host.setup("--apply")
+
+    assert systemd.enabled == ["virtproxyd-tls.socket"]
+    assert "listen_tls = 1" in (host.root / "etc/libvirt/virtproxyd.conf").read_text()
+
+
+# ---- what cannot work
+
+
+def refused(host: Host, *words: str) -> str:
+    before = host.tree()
+    code, said = host.setup("--apply", *words)
+    assert code == 2, said
+    assert host.tree() == before
+    return said
+
+
+def test_without_a_certificate_nothing_is_done(host):
+    assert "Let it join first" in refused(host)
+
+
+def test_tcp_needs_a_second_word(host):
+    assert "--insecure" in refused(host, "--transport", "tcp")
+    code, _ = host.setup("--apply", "--transport", "tcp", "--insecure")
+    assert code == 0
+
+
+def test_an_expired_certificate_is_not_installed(host, authority):
+    host.join(authority, valid_days=0)
+
+    assert "expired" in refused(host)
+
+
+def test_a_certificate_of_another_host_is_not_installed(host, authority):
+    host.join(authority, name="compute9")
+
+    assert "compute1" in refused(host)
+
+
+def test_a_certificate_of_another_authority_is_not_installed(host, authority):
+    host.join(authority)
+    host.write("etc/limosa/pki/ca.pem", certificates.new_authority("Other", valid_days=10)[0])
+
+    assert "Another CA has issued it" in refused(host)
+
+
+def test_a_key_of_another_certificate_is_not_installed(host, authority):
+    host.join(authority)
+    host.write("etc/limosa/pki/host.key", certificates.new_request("compute1", ["compute1"])[1])
+
+    assert "is not the private key of" in refused(host)
+
+
+def test_the_operators_own_files_come_all_or_none(host, authority):
+    host.join(authority)
+
+    assert "belong together" in refused(host, "--ca-file", "/nowhere/ca.pem")
+    nowhere = ("--ca-file", "/nowhere/ca", "--cert-file", "/nowhere/cert", "--key-file", "/nowhere/key")
+    assert "/nowhere/ca: No such file" in refused(host, *nowhere)
+
+
+def test_a_file_that_is_a_link_is_not_replaced(host, authority):
+    host.join(authority)
+    conf = host.root / "etc/libvirt/libvirtd.conf"
+    conf.rename(conf.with_name("elsewhere.conf"))
+    conf.symlink_to("elsewhere.conf")
+
+    assert "is a link" in refused(host)
+
+
+def test_arguments_that_nobody_understands_are_left_alone(host, authority):
+    host.join(authority)
+    host.write("etc/default/libvirtd", 'LIBVIRTD_ARGS="--listen\n')
+
+    assert "/etc/default/libvirtd" in refused(host)
+
+
+# ---- check
+
+
+def test_check_of_a_host_that_nothing_was_done_for_names_the_command(host, authority):
+    host.join(authority)
+
+    code, said = host.setup("--check")
+
+    assert code == 4
+    assert "limosa-compute-agent libvirt-setup --transport tls --apply" in said
+
+
+def test_check_tells_of_a_certificate_that_ends_and_of_a_restart_that_is_due(host, authority):
+    host.join(authority, valid_days=5)
+    host.setup("--apply")
+
+    code, said = host.setup("--check")
+
+    assert code == 4
+    assert "ends in 4 days" in said
+    assert "was not started again" in said
+    assert "--apply --restart" in said
+
+
+def test_check_tells_of_a_port_that_is_open_to_everybody(host, authority):
+    host.join(authority)
+    host.write("etc/libvirt/libvirtd.conf", 'auth_tcp = "none"\n')
+    host.write("etc/systemd/system/sockets.target.wants/libvirtd-tcp.socket", "")
+
+    _, said = host.setup("--check")
+
+    assert "is root on this host" in said
+    assert "systemctl disable --now libvirtd-tcp.socket" in said
