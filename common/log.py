@@ -3,7 +3,8 @@
     with log.fields(migration=migration.id, instance=migration.instance):
         LOG.info("live_migration called")     ->  ... INFO conductor.saga: live_migration called [migration=... instance=...]
 
-Fields hold for everything below in the same thread of work, and are handed on by `concurrency.spawn`.
+Fields hold for everything below in the same thread of work, and are handed on by `concurrency.spawn`. Under systemd each
+is a field of the journal as well, in capitals: `journalctl MIGRATION=ID`, across restarts and both kinds of service.
 """
 
 import contextvars
@@ -13,9 +14,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 
-from common import concurrency
+from common import concurrency, journal
 
 MASK = "***"
 LINE_MAX_CHARS = 16_384  # a runaway message must not fill the journal
@@ -45,12 +47,21 @@ _NOISY = {
 }
 
 
-def setup(level: str) -> None:
-    """Log to stderr, which systemd keeps; replaces what was set up before."""
-    handler = _Handler(sys.stderr)
+def setup(level: str, *, host: str = "") -> None:
+    """Log to stderr, or to the journal if that is behind it; replaces what was set up before.
+
+    `host`: whom the lines are about that name no other, as the journal's HOST.
+    """
+    handler: logging.Handler = _Handler(sys.stderr)
     handler.setFormatter(Formatter())
+    if journal.is_stderr_the_journal():
+        handler = _JournalHandler(journal.Journal(), otherwise=handler, host=host)
+        handler.setFormatter(JournalFormatter())
     handler.addFilter(_RepeatFilter())
     root = logging.getLogger()
+    for before in root.handlers:
+        if isinstance(before, _JournalHandler):
+            before.close()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name, floor in _NOISY.items():
@@ -104,6 +115,13 @@ class Formatter(logging.Formatter):
         return mask(super().format(record))[:LINE_MAX_CHARS]
 
 
+class JournalFormatter(Formatter):
+    """The same without time and level, which the journal has beside it."""
+
+    def __init__(self) -> None:
+        logging.Formatter.__init__(self, "%(name)s: %(message)s")
+
+
 class _RepeatFilter(logging.Filter):
     """Let a line of the message bus's libraries through once in a while; ours always."""
 
@@ -124,8 +142,58 @@ class _RepeatFilter(logging.Filter):
         return True
 
 
-class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic for typeshed only
+class _NativeLock(logging.Handler):
+    """A handler's lock for native threads, which log too.
+
+    Under eventlet a threading.RLock is green: contended by a native thread it would switch to a greenlet of another
+    thread and die. Nothing yields while this lock is held.
+    """
+
     def createLock(self) -> None:  # noqa: N802 (logging's name)
-        # Native threads log too. Under eventlet a threading.RLock is green: contended by a native thread it would
-        # switch to a greenlet of another thread and die. Nothing yields while this lock is held.
         self.lock = concurrency.native_rlock()
+
+
+class _Handler(_NativeLock, logging.StreamHandler):  # type: ignore[type-arg]  # generic for typeshed only
+    pass
+
+
+class _JournalHandler(_NativeLock, logging.Handler):
+    """To the journal, or to `otherwise` while it does not take anything."""
+
+    def __init__(self, to: journal.Journal, *, otherwise: logging.Handler, host: str) -> None:
+        super().__init__()
+        self._journal = to
+        self._otherwise = otherwise
+        self._always = {"SYSLOG_IDENTIFIER": Path(sys.argv[0]).name, **({"HOST": host} if host else {})}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            about = {name.upper(): mask(value) for name, value in _fields.get().items()}
+            line = {
+                **self._always,
+                **about,
+                "MESSAGE": self.format(record),
+                "PRIORITY": _priority(record.levelno),
+                "LOGGER": record.name,
+            }
+            if not self._journal.send(line):
+                self._otherwise.handle(record)
+        except Exception:  # noqa: BLE001 (as every handler of logging: a line that cannot be told ends nothing)
+            self.handleError(record)
+
+    def close(self) -> None:
+        self._journal.close()
+        super().close()
+
+
+def _priority(level: int) -> str:
+    """As syslog counts."""
+    for least, priority in (
+        (logging.CRITICAL, 2),
+        (logging.ERROR, 3),
+        (logging.WARNING, 4),
+        (logging.INFO, 6),
+    ):
+        if level >= least:
+            return str(priority)
+    return "7"

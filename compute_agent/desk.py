@@ -257,7 +257,8 @@ class Desks:
                     verb=Verb.LIVE,
                     host=host,
                 )
-                LOG.info("follows migration %s of %s again", entry.migration, entry.instance)
+                with log.fields(migration=entry.migration, instance=entry.instance):
+                    LOG.info("follows migration %s of %s again", entry.migration, entry.instance)
                 self.of(entry.instance).readopt(command)
 
     def stop(self) -> None:

@@ -28,7 +28,7 @@ def main() -> int:
     log.setup("INFO")
     try:
         conf = config.load(argv, service="agent")
-        log.setup(conf.log_level)
+        log.setup(conf.log_level, host=conf.host)
         claim = claim_host(conf.host)
         settings = Settings.read(conf)
         files = HostFiles(qemu_conf=settings.qemu_conf, instances_path=settings.instances_path)

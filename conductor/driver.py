@@ -63,6 +63,10 @@ class Driver:
 
     def answer(self, outcome: Outcome) -> None:
         """Take an agent's outcome; one that is not the current command's is dropped, and acknowledged (rule 3)."""
+        with log.fields(migration=outcome.migration, instance=outcome.instance, host=outcome.host):
+            self._answer(outcome)
+
+    def _answer(self, outcome: Outcome) -> None:
         try:
             driven = self.drive(
                 outcome.migration, Answered(outcome=outcome), only_if=lambda saga: _was_asked(saga, outcome)
@@ -81,6 +85,12 @@ class Driver:
         saga = transition.saga
         if not transition.changes(before):
             return
+        with log.fields(migration=saga.migration, instance=saga.instance):
+            self._tell(driven)
+
+    def _tell(self, driven: Driven) -> None:
+        before, transition = driven.before, driven.transition
+        saga = transition.saga
         command = live_migration.command(saga)
         if command is not None and transition.has_command(before):
             self._sender.send(command)
@@ -94,9 +104,8 @@ class Driver:
             self._announcer.announce(
                 announcements.of_migration(before, transition, driven.written, progress=driven.progress)
             )
-        with log.fields(migration=saga.migration, instance=saga.instance):
-            for sentence in transition.story:
-                LOG.log(logging.WARNING if saga.needs_operator else logging.INFO, "%s", sentence)
+        for sentence in transition.story:
+            LOG.log(logging.WARNING if saga.needs_operator else logging.INFO, "%s", sentence)
 
     def _advance(
         self, session: Session, migration: str, event: Event, only_if: Callable[[Saga], bool] | None
