@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 
-from common import concurrency
+from common import concurrency, watchdog
 from common.errors import LimosaError
 
 STOP_TIMEOUT_S = 30.0  # systemd's own patience (TimeoutStopSec) must be longer
@@ -66,6 +66,8 @@ def run(start: Callable[[], object], stop: Callable[[], object]) -> int:
     if came is _News.STARTED:
         notify("READY=1")
         LOG.info("ready")
+        if (patience_s := watchdog.patience_s()) is not None:
+            watchdog.Watchdog(patience_s, notify).start()
         came = news.get()
     if came is _News.FAILED:
         exit_code = starting.wait(STOP_TIMEOUT_S)

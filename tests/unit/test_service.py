@@ -41,11 +41,16 @@ def start(request, systemd):
     """Start a script as a service; ended with the test."""
     processes = []
 
-    def start(script: str) -> subprocess.Popen[str]:
+    def start(script: str, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-c", PREAMBLE + textwrap.dedent(script), request.param],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": systemd.getsockname()},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "NOTIFY_SOCKET": systemd.getsockname(),
+                **environment,
+            },
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -119,6 +124,38 @@ def test_a_stop_that_hangs_is_given_up(start, systemd):
     _, log = process.communicate(timeout=WAIT_S)
     assert process.returncode == 1
     assert "could not stop in order" in log
+
+
+def test_a_service_that_lives_says_so_again_and_again(start, systemd):
+    process = start("sys.exit(service.run(lambda: None, lambda: None))", WATCHDOG_USEC="300000")
+    assert [systemd.recv(64) for _ in range(4)] == [b"READY=1"] + 3 * [b"WATCHDOG=1"]
+    process.terminate()
+    process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("start", ["eventlet"], indirect=True)
+def test_a_call_that_holds_all_green_threads_is_no_life_and_the_stacks_are_told(start, systemd):
+    process = start(
+        """
+        def hold():
+            service.notify("STATUS=held")
+            concurrency._native("time").sleep(0.6)
+            service.notify("STATUS=free")
+
+        sys.exit(service.run(lambda: concurrency.spawn(hold), lambda: None))
+        """,
+        WATCHDOG_USEC="150000",
+    )
+    while systemd.recv(64) != b"STATUS=held":
+        pass
+    assert systemd.recv(64) == b"STATUS=free"  # and no sign of life before it
+    while systemd.recv(64) != b"WATCHDOG=1":
+        pass
+    process.send_signal(signal.SIGABRT)  # as systemd ends a service that gives none
+    _, log = process.communicate(timeout=WAIT_S)
+    assert process.returncode == -signal.SIGABRT
+    assert "most recent call first" in log
 
 
 def test_packages_of_ours_pass():
