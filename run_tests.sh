@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Set everything up and run all tests. Usage: ./run_tests.sh [lint|unit|contract|crash|rpc|lab ...]
+# Set everything up and run all tests. Usage: ./run_tests.sh [--vm] [lint|unit|contract|crash|rpc|lab ...]
+# With --vm: the tests on whole machines, which no other suite is part of (lab/README.md).
 #
 # Everything a run makes is gone when it ends, but for the installed Debian packages, .venv and .lab/cache.
 set -euo pipefail
@@ -7,12 +8,18 @@ cd "$(dirname "$0")"
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,4s/^# \{0,1\}//p' "$0"
+    sed -n '2,5s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac
 
-lab/bootstrap.sh
+if [ "${1:-}" = --vm ]; then
+    shift
+    set -- vm "$@"
+    lab/bootstrap.sh --vm
+else
+    lab/bootstrap.sh
+fi
 export XDG_CACHE_HOME="$PWD/.lab/cache/xdg" # what libraries cache stays in the checkout
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(lint unit crash rpc contract lab)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make this Debian 12 machine able to run Limosa's lab: Debian packages, the guest's kernel, the venv in .venv.
-# With --debian13 also a Debian 13 tree, for labs with hosts of that generation.
+# With --debian13 also a Debian 13 tree, for labs with hosts of that generation; with --vm also what the VM lab's
+# machines are built with.
 #
 # What is there already is not touched: the second run takes a fraction of a second. No installation starts a
 # service, and nothing outside the checkout is written but Debian packages.
@@ -21,6 +22,9 @@ packages="
     gcc libc6-dev pkg-config libvirt-dev python3 python3-dev python3-venv ca-certificates systemd
     groff-base mmdebstrap debian-archive-keyring
 "
+
+# What builds the VM lab's disks (lab/vm), serves packages to its machines and runs commands in them.
+vm_packages="mmdebstrap debian-archive-keyring e2fsprogs dpkg-dev openssh-client"
 
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 
@@ -119,8 +123,8 @@ make_venv() {
 }
 
 case ${1:-} in
-    '' | --debian13) ;;
-    *) fail "$1 is no option: there is --debian13." ;;
+    '' | --debian13 | --vm) ;;
+    *) fail "$1 is no option: there are --debian13 and --vm." ;;
 esac
 check_machine
 mkdir -p "$cache"
@@ -131,4 +135,7 @@ if [ "${1:-}" = --debian13 ]; then
     . "$root/lab/debian13.sh"
     build_tree
     build_tree_venv
+fi
+if [ "${1:-}" = --vm ]; then
+    install_packages $vm_packages
 fi
