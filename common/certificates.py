@@ -149,6 +149,11 @@ def problems(
     return tuple(found)
 
 
+def is_issued_by(certificate_pem: str, *, authority_pem: str) -> bool:
+    """Whether the CA stands behind it, whatever else may be wrong with it; raises CertificateError."""
+    return _leads_to(_load(certificate_pem), _load(authority_pem))
+
+
 def is_key_of(key_pem: str, certificate_pem: str) -> bool:
     """Whether the private key is the certificate's; raises CertificateError."""
     certificate = _load_one(certificate_pem)

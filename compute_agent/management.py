@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from common import tools
 from compute_agent import host_key
+from compute_agent.joining import join_command, leave_command, renewal
 from compute_agent.libvirt_setup import command as libvirt_setup
 
 Arguments = argparse.Namespace
@@ -24,7 +25,7 @@ class Command(Protocol):
         """`common` is to be a parent: it has --config-file."""
 
 
-COMMANDS: Final[tuple[Command, ...]] = (host_key, libvirt_setup)
+COMMANDS: Final[tuple[Command, ...]] = (join_command, leave_command, renewal, libvirt_setup, host_key)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -24,6 +24,7 @@ from conductor.host_names import names_for
 from conductor.presentation import iso
 
 FAREWELL_S = 30.0  # the answer goes through the queue of the user that is to be removed
+CODE_FAREWELL_S = 600.0  # for a host that has not got its answer, and asks again
 MIGRATIONS_SHOWN_MAX = 5
 
 
@@ -125,7 +126,7 @@ def _register(session: Session, host: str, pem: str) -> None:
         raise CodeUnknownError(host=host)
     keys.add_host(session, host, pem, names=enrolments.names_of(row))
     row.used_at_ms = clock.read_ms(session)
-    enrolments.part(session, broker_names.joining_user(host), after_s=FAREWELL_S)
+    enrolments.part(session, broker_names.joining_user(host), after_s=CODE_FAREWELL_S)
 
 
 def _release(session: Session, host: str, pem: str) -> None:
