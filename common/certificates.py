@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from cryptography import x509
@@ -133,8 +134,17 @@ def problems(
 
     `names` are those that it must be good for. The text may hold its chain as well, that of the CA several.
     """
-    certificate = _load_one(certificate_pem)
-    found = [*_problems_of_time(certificate, "The certificate", now=now, ends_soon_days=ends_soon_days)]
+    time = partial(_problems_of_time, now=now, ends_soon_days=ends_soon_days)
+    found = time(_load_one(certificate_pem), "The certificate")
+    found += misfits(certificate_pem, authority_pem=authority_pem, names=names)
+    for authority in _load(authority_pem)[:1]:
+        found += time(authority, "The CA's certificate")
+    return tuple(found)
+
+
+def misfits(certificate_pem: str, *, authority_pem: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of `problems` that time neither brings nor mends."""
+    certificate, found = _load_one(certificate_pem), []
     if not _leads_to(_load(certificate_pem), _load(authority_pem)):
         found.append(
             f"Another CA has issued it: {certificate.issuer.rfc4514_string() or 'one without a name'}."
@@ -144,8 +154,6 @@ def problems(
         found.append(
             f"It is not good for {', '.join(missing)}, only for {', '.join(has) or 'no name at all'}."
         )
-    for authority in _load(authority_pem)[:1]:
-        found += _problems_of_time(authority, "The CA's certificate", now=now, ends_soon_days=ends_soon_days)
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Final
 
 from common import (
+    certificate_checks,
     checks,
     device_checks,
     firewall_checks,
@@ -35,6 +36,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     firewall_checks,
     storage_checks,
     place_checks,
+    certificate_checks,
 )
 """Where checks are declared, in the order of the page."""
 
@@ -78,18 +80,15 @@ def evidence_of(check: Check) -> tuple[str, ...]:
 
 def render_page() -> str:
     """The text of docs/checks.md."""
-    return "\n".join([_INTRODUCTION, *(_entry(check) for check in every_check())])
+    return "\n".join([_INTRODUCTION, *(entry(check) for check in every_check())])
 
 
-def _of(module: ModuleType) -> Iterable[Check]:
-    return (value for value in vars(module).values() if isinstance(value, Check))
-
-
-def _entry(check: Check) -> str:
+def entry(check: Check, *, level: int = 2) -> str:
+    """One check, below a heading of that level."""
     evidence = ", ".join(f"`{name}`" for name in evidence_of(check)) or "-"
     verb = "refuses" if check.severity is Severity.REFUSES else "warns"
     return f"""\
-## {check.code}
+{"#" * level} {check.code}
 
 {check.meaning}
 
@@ -97,6 +96,10 @@ def _entry(check: Check) -> str:
 - *evidence:* {evidence}
 - *what to do:* {_shown(check.hint)}
 """
+
+
+def _of(module: ModuleType) -> Iterable[Check]:
+    return (value for value in vars(module).values() if isinstance(value, Check))
 
 
 def _shown(template: str) -> str:

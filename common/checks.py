@@ -89,13 +89,13 @@ DEST_IS_SOURCE = Check(
 SERVICE_DOWN = Check(
     code="service_down",
     sentence="The compute agent on {host} is down: last heard {age_s} s ago.",
-    hint="Look at `systemctl status limosa-compute-agent` on {host}, and at its way to RabbitMQ.",
+    hint="On {host}: `systemctl restart limosa-compute-agent`, and for its way to RabbitMQ `limosa-compute-agent doctor`",
     meaning="The host's compute agent has not been heard for longer than service_down_time.",
 )
 HYPERVISOR_SILENT = Check(
     code="hypervisor_silent",
     sentence="libvirt on {host} has not answered its agent for {age_s} s.",
-    hint="Look at `systemctl status libvirtd` on {host}.",
+    hint="On {host}: `systemctl status libvirtd`",
     meaning="The agent is heard, but its libvirtd does not answer it.",
 )
 INSTANCE_NOT_RUNNING = Check(
@@ -169,12 +169,12 @@ NO_CANDIDATE = Check(
 CHECK_FAILED = Check(
     code="check_failed",
     sentence="A check on {host} could not be made: {reason}.",
-    hint="Look at the compute agent's log on {host}.",
+    hint="Look at the compute agent's log on {host}: `journalctl -u limosa-compute-agent`",
     meaning="What could not be looked at counts as a reason against the migration; the reason names the check.",
 )
 CHECK_TIMED_OUT = Check(
     code="check_timed_out",
     sentence="{host} did not answer {side} within {timeout_s} s.",
-    hint="Look at the compute agent's log on {host}.",
+    hint="Look at the compute agent's log on {host}: `journalctl -u limosa-compute-agent`",
     meaning="The agent is heard and has not answered in time: it hangs, or something that it asks does.",
 )

@@ -5,7 +5,7 @@ from common.checks import Check
 SERVICE_DISABLED = Check(
     code="service_disabled",
     sentence="{host} takes no guests: {reason}.",
-    hint="`limosa service enable {host}` lets it take guests again.",
+    hint="To let it take guests again: `limosa service enable {host}`",
     meaning="An operator has disabled the host; its own guests may be moved away.",
 )
 VCPUS_SHORT = Check(

@@ -1,4 +1,4 @@
-"""Findings about the places of disks: room for those that are copied, and the storage pools that volumes are named by."""
+"""Findings about places on a host: room for disks that are copied, storage pools, and what the agent must write."""
 
 from common.checks import Check
 
@@ -15,4 +15,10 @@ VOLUME_NOT_LOCATED = Check(
     hint="`virsh pool-list --all` shows the pools of a host; each host needs an active one of that name.",
     meaning="A disk of type volume is found by a storage pool of the same name on both hosts, of type dir, fs, netfs, "
     "logical or zfs; a volume of another type of pool cannot be told from another.",
+)
+STATE_NOT_WRITABLE = Check(
+    code="state_not_writable",
+    sentence="The compute agent of {host} cannot write in {path}: {reason}.",
+    hint="Give it back to the agent's user, make room, or mount it for writing: `ls -ld {path}; df -h {path}`",
+    meaning="The ledger, permits and records of arrivals stand below state_path; a guest is not moved without them.",
 )

@@ -67,6 +67,7 @@ class Settings:
     call_drain_s: float = 45.0
     instances_path: Path = Path("/var/lib/libvirt/images")
     qemu_conf: Path = Path("/etc/libvirt/qemu.conf")
+    libvirtd_conf: Path = Path("/etc/libvirt/libvirtd.conf")  # or that of virtproxyd
     networks: NetworkSettings = field(default_factory=NetworkSettings)
     volumes: VolumeSettings = field(default_factory=VolumeSettings)
     firewall: FirewallSettings = field(default_factory=FirewallSettings)
@@ -101,6 +102,7 @@ class Settings:
             call_drain_s=conf.agent.call_drain_s,
             instances_path=Path(conf.agent.instances_path),
             qemu_conf=Path(conf.agent.qemu_conf),
+            libvirtd_conf=_libvirtd_conf(Path(conf.agent.qemu_conf).parent),
             networks=NetworkSettings.read(conf),
             volumes=VolumeSettings.read(conf),
             firewall=FirewallSettings.read(conf),
@@ -122,3 +124,9 @@ def _live_migration(conf: cfg.ConfigOpts) -> LiveMigrationSettings:
         poll_interval_s=options.live_migration_poll_interval,
         progress_interval_s=conf.agent.progress_interval_s,
     )
+
+
+def _libvirtd_conf(directory: Path) -> Path:
+    """Of whoever listens for other hosts: virtproxyd, where the daemons are modular and libvirtd is not there."""
+    monolithic, proxy = directory / "libvirtd.conf", directory / "virtproxyd.conf"
+    return proxy if proxy.exists() and not monolithic.exists() else monolithic

@@ -7,6 +7,7 @@ something to be found out: `compute_agent.examiner` does it beside these.
 
 from typing import Final
 
+from compute_agent.checks.certificates import check_client_certificates, check_server_certificates
 from compute_agent.checks.confinement import check_hook, check_lock_manager, check_security_models
 from compute_agent.checks.cpu import check_cpu
 from compute_agent.checks.devices import check_devices
@@ -25,17 +26,20 @@ from compute_agent.checks.movable import check_movable
 from compute_agent.checks.names import check_names
 from compute_agent.checks.obstacles import check_obstacles
 from compute_agent.checks.pending_disks import check_pending_disks
-from compute_agent.checks.reach import check_peer, check_ports, check_source_name
+from compute_agent.checks.reach import check_host_uuid, check_peer, check_ports, check_source_name
 from compute_agent.checks.resources import check_resources
 from compute_agent.checks.running import Check, Found, run
 from compute_agent.checks.secrets import check_secrets
 from compute_agent.checks.users import check_users
 from compute_agent.checks.volumes import check_volumes
+from compute_agent.checks.writing import check_writing
 
 __all__ = ["DEST_CHECKS", "SOURCE_CHECKS", "DestLook", "Found", "SourceLook", "run"]
 
 DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
     check_names,
+    check_writing,
+    check_server_certificates,
     check_memory,
     check_users,
     check_graphics,
@@ -58,12 +62,15 @@ DEST_CHECKS: Final[tuple[Check[DestLook], ...]] = (
 
 SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_movable,
+    check_writing,
+    check_client_certificates,
     check_jobs,
     check_obstacles,
     check_pending_disks,
     check_devices,
     check_media_at_source,
     check_peer,
+    check_host_uuid,
     check_ports,
     check_mtus,
 )

@@ -75,7 +75,12 @@ def lock_of(disk: DiskFacts, *, lock_manager: str, file_system: str) -> str:
 
 def file_system_of(path: str, mounts: str) -> str:
     """The type of file system that holds this path, by the text of mountinfo (proc(5)). Pure."""
-    best, found = "", ""
+    return mount_of(path, mounts)[0]
+
+
+def mount_of(path: str, mounts: str) -> tuple[str, str]:
+    """The type of that file system, and what is mounted there (a device, SERVER:/EXPORT); both empty: not known."""
+    best, found = "", ("", "")
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         fields, kinds = before.split(" "), after.split(" ")
@@ -83,7 +88,8 @@ def file_system_of(path: str, mounts: str) -> str:
             point = _unescaped(fields[4])
             is_above = path == point or path.startswith(point.rstrip("/") + "/")
             if is_above and len(point) >= len(best):  # of two at one point the later hides the earlier
-                best, found = point, kinds[0]
+                source = kinds[1] if len(kinds) > 1 else ""
+                best, found = point, (kinds[0], _unescaped(source))
     return found
 
 

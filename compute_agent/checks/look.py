@@ -1,6 +1,7 @@
 """What a check is given: the guest, both hosts as far as they are known, and this host's hypervisor to ask further."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from common.facts import GuestFacts, HostFacts
 from common.migration import DestinationFacts
@@ -48,3 +49,32 @@ class SourceLook:
     dest: HostFacts | None  # None: the dest is of an older version
     dest_host: str
     declared: Declarations = field(default_factory=Declarations)
+
+
+class Reaching(Protocol):
+    """What is asked about the way to another host: part of `SourceLook`, and all of `PeerLook`."""
+
+    @property
+    def hypervisor(self) -> Hypervisor: ...
+    @property
+    def network(self) -> Network: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def reach(self) -> DestinationFacts: ...
+    @property
+    def dest(self) -> HostFacts | None: ...
+    @property
+    def dest_host(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerLook:
+    """Where no guest is to be moved: `doctor` looks at the way alone."""
+
+    hypervisor: Hypervisor
+    network: Network
+    settings: Settings
+    reach: DestinationFacts
+    dest: HostFacts | None
+    dest_host: str

@@ -6,13 +6,14 @@ from urllib.parse import urlsplit
 
 from common.checks import Finding
 from common.pair_checks import (
+    HOST_UUID_SHARED,
     MIGRATION_HOST_UNUSABLE,
     NAME_UNRESOLVED,
     PEER_IS_ANOTHER,
     PEER_UNREACHABLE,
     PORT_UNREACHABLE,
 )
-from compute_agent.checks.look import DestLook, SourceLook
+from compute_agent.checks.look import DestLook, Reaching
 from compute_agent.errors import NetworkError
 from compute_agent.hypervisor.driver import Identity
 from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
@@ -22,7 +23,7 @@ REACH_TIMEOUT_S = 5.0
 SSH_TIMEOUT_S = 15.0
 
 # libvirt.org/uri.html; of a scheme that is not here, libvirt itself is asked at once.
-_PORTS = {"tcp": 16509, "tls": 16514}
+LIBVIRTD_PORTS = {"tcp": 16509, "tls": 16514}
 # Name, port and way may be others by ssh_config: ssh alone knows, and takes its time.
 _SSH = ("ssh", "libssh", "libssh2")
 
@@ -36,13 +37,13 @@ def check_source_name(look: DestLook) -> Iterator[Finding]:
             yield NAME_UNRESOLVED.warning(look.settings.host, name=look.source_host, reason=error)
 
 
-def check_peer(look: SourceLook) -> Iterator[Finding]:
+def check_peer(look: Reaching) -> Iterator[Finding]:
     """Of a dest that has answered: one that is silent has a finding already."""
     host, address = look.settings.host, look.reach.connect_address
     if look.dest is None:
         return
     uri = connection_uri(look.settings.live_migration, address)
-    is_by_ssh = _transport(uri) in _SSH
+    is_by_ssh = transport_of(uri) in _SSH
     try:
         addresses = ", ".join(look.network.resolve(address))
     except NetworkError as error:
@@ -53,7 +54,7 @@ def check_peer(look: SourceLook) -> Iterator[Finding]:
     evidence = {"peer": look.dest_host, "uri": uri, "address": addresses}
     try:
         if not is_by_ssh:
-            _knock(look, uri)
+            knock(look, uri)
         found = look.hypervisor.reach(uri, timeout_s=SSH_TIMEOUT_S if is_by_ssh else REACH_TIMEOUT_S)
     except (NetworkError, HypervisorUnreachableError) as error:
         reason = str(error.fields["reason"]).rstrip(".")
@@ -63,7 +64,14 @@ def check_peer(look: SourceLook) -> Iterator[Finding]:
         yield PEER_IS_ANOTHER.finding(host, **evidence, found=f"{found.hostname} ({found.uuid})")
 
 
-def check_ports(look: SourceLook) -> Iterator[Finding]:
+def check_host_uuid(look: Reaching) -> Iterator[Finding]:
+    """libvirt takes two hosts of one uuid for the same, and refuses: "Attempt to migrate guest to the same host"."""
+    own = look.hypervisor.identity().uuid
+    if own and own == look.reach.host_uuid:
+        yield HOST_UUID_SHARED.finding(look.settings.host, peer=look.dest_host, uuid=own)
+
+
+def check_ports(look: Reaching) -> Iterator[Finding]:
     """The dest holds them open for us. Through libvirt's tunnel no port of its own is needed."""
     if TUNNELLED in look.settings.live_migration.flags:
         return
@@ -83,7 +91,7 @@ def check_ports(look: SourceLook) -> Iterator[Finding]:
             yield _port_unreachable(look, address, port, error)
 
 
-def _port_unreachable(look: SourceLook, address: str, port: int, error: NetworkError) -> Finding:
+def _port_unreachable(look: Reaching, address: str, port: int, error: NetworkError) -> Finding:
     first, last = look.reach.port_range or (min(look.reach.ports), max(look.reach.ports))
     return PORT_UNREACHABLE.finding(
         look.settings.host,
@@ -96,13 +104,13 @@ def _port_unreachable(look: SourceLook, address: str, port: int, error: NetworkE
     )
 
 
-def _told_by_libvirt(look: SourceLook) -> str:
+def _told_by_libvirt(look: Reaching) -> str:
     """Where the dest's libvirt has the memory sent when it is not told: qemuMigrationDstPrepareDirect."""
     configured = "" if look.dest is None else look.dest.migration_host
     return configured or look.reach.hostname or look.reach.connect_address
 
 
-def _unusable(name: str, look: SourceLook) -> str:
+def _unusable(name: str, look: Reaching) -> str:
     """Why the source would not find the dest by it; libvirt itself refuses names that begin so."""
     if name.startswith("localhost"):
         return "no other host is found under that"
@@ -118,19 +126,19 @@ def _is_loopback(address: str) -> bool:
     return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
-def _knock(look: SourceLook, uri: str) -> None:
+def knock(look: Reaching, uri: str) -> None:
     """Raises NetworkError. libvirt would wait for the kernel's patience, some minutes, where a firewall drops."""
     parts = urlsplit(uri)
-    port = parts.port or _PORTS.get(_transport(uri))
+    port = parts.port or LIBVIRTD_PORTS.get(transport_of(uri))
     if parts.hostname and port is not None:
         look.network.connect(parts.hostname, port)
 
 
-def _transport(uri: str) -> str:
+def transport_of(uri: str) -> str:
     return urlsplit(uri).scheme.partition("+")[2]
 
 
-def _is_it(found: Identity, look: SourceLook) -> bool:
+def _is_it(found: Identity, look: Reaching) -> bool:
     if look.reach.host_uuid and found.uuid:
         return found.uuid == look.reach.host_uuid
     return look.reach.hostname in ("", found.hostname)

@@ -69,7 +69,7 @@ class HostFiles:
 
     def migration_host(self) -> str:
         """Where other hosts are to send a guest's memory, by qemu.conf; empty: to this host's name."""
-        return _setting_in(self._qemu_conf_text(), "migration_host").strip("[]")
+        return setting_in(self._qemu_conf_text(), "migration_host").strip("[]")
 
     def memory_available_mib(self) -> int | None:
         """What the kernel could give without swapping; None where it does not tell.
@@ -144,12 +144,13 @@ class _Look:
 
 def lock_manager_in(qemu_conf: str) -> str:
     """The lock manager that a qemu.conf names; empty where QEMU's own locks are the only ones."""
-    name = _setting_in(qemu_conf, "lock_manager")
+    name = setting_in(qemu_conf, "lock_manager")
     return "" if name in _NO_LOCK_MANAGERS else name
 
 
-def _setting_in(qemu_conf: str, name: str) -> str:
-    found = re.search(_SETTING.format(name=name), qemu_conf, re.MULTILINE)
+def setting_in(conf: str, name: str) -> str:
+    """The value of a setting in the text of one of libvirt's files; empty: it is not set, or is a number."""
+    found = re.search(_SETTING.format(name=name), conf, re.MULTILINE)
     return found["value"].strip() if found is not None else ""
 
 
