@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from common import tools
 from compute_agent import host_key
+from compute_agent.doctor import command as doctor
 from compute_agent.joining import join_command, leave_command, renewal
 from compute_agent.libvirt_setup import command as libvirt_setup
 
@@ -25,7 +26,7 @@ class Command(Protocol):
         """`common` is to be a parent: it has --config-file."""
 
 
-COMMANDS: Final[tuple[Command, ...]] = (join_command, leave_command, renewal, libvirt_setup, host_key)
+COMMANDS: Final[tuple[Command, ...]] = (join_command, leave_command, renewal, libvirt_setup, doctor, host_key)
 
 
 def main(argv: Sequence[str]) -> int:

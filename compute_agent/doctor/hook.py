@@ -1,0 +1,60 @@
+"""Whether libvirt has our qemu hook, and calls it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.diagnosis import Diagnosis
+from common.doctor_checks import HOOK_UNSEEN
+from common.doctor_questions import HOOK
+from common.pair_checks import HOOK_MISSING
+from compute_agent.doctor.look import HostLook
+
+_DAEMONS = ("libvirtd", "virtqemud")  # by the names of their units and pid files
+_STARTED_AT_FIELD = 22  # of /proc/PID/stat (proc(5)), in clock ticks since the boot
+HOOKS_MAX = 100
+
+
+def answer_hook(look: HostLook) -> Iterator[Diagnosis]:
+    path, host = look.settings.hook_path, look.host
+    if not (path.is_file() and os.access(path, os.X_OK)):
+        yield HOOK.found(HOOK_MISSING.finding(host, path=path), host=host)
+        return
+    unit = _started_before_any_hook(look)
+    if unit:
+        yield HOOK.found(HOOK_UNSEEN.finding(host, unit=unit), host=host)
+    else:
+        yield HOOK.passed(f"{path} is there.", host=host)
+
+
+def _started_before_any_hook(look: HostLook) -> str:
+    """The daemon that was; empty where none was, or it cannot be told.
+
+    virHookInitialize looks at its start whether there is any hook for QEMU: `qemu`, or something in `qemu.d`.
+    """
+    hooks = [look.paths.hooks / "qemu", *list((look.paths.hooks / "qemu.d").glob("*"))[:HOOKS_MAX]]
+    made_at = [hook.stat().st_ctime for hook in hooks if hook.exists()]
+    if not made_at:
+        return ""
+    for name in _DAEMONS:
+        started_at = _started_at(look.paths.run / f"{name}.pid", look.paths.proc)
+        if started_at is not None and started_at < min(made_at):
+            return name
+    return ""
+
+
+def _started_at(pid_file: Path, proc: Path) -> float | None:
+    try:
+        pid = int(pid_file.read_text(encoding="ascii"))
+        after_name = (
+            (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
+        )
+        ticks = int(after_name.split()[_STARTED_AT_FIELD - 3])  # two fields stand before it
+        booted_at = next(
+            int(line.split()[1])
+            for line in (proc / "stat").read_text(encoding="ascii").splitlines()
+            if line.startswith("btime ")
+        )
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+    return booted_at + ticks / os.sysconf("SC_CLK_TCK")
