@@ -66,7 +66,8 @@ class Shell(App):
             dest="config_files",
             action="append",
             default=[],
-            help="configuration; may be repeated (default /etc/limosa/limosa.conf)",
+            help="configuration; may be repeated (default ~/.config/limosa/client.conf, else /etc/limosa/client.conf, "
+            "else /etc/limosa/limosa.conf)",
         )
         return parser
 

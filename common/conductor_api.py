@@ -41,7 +41,7 @@ from common.views import (
 )
 from common.volume_views import VolumeFilter, VolumeRequest, VolumeView
 
-INTERFACE = Interface(name="conductor", topic=CONDUCTOR_TOPIC, minor=1)
+INTERFACE = Interface(name="conductor", topic=CONDUCTOR_TOPIC, minor=2)
 CHANGE_TRIES = 2  # the conductor that had the request may have died; under its id nothing is done twice
 WATCH_MARGIN_S = 10.0  # for the way there and back of a call that waits at the conductor
 CHECK_TIMEOUT_S = 60.0  # beyond all that [conductor]examine_timeout_s permits

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
+from common import pem_text
 from common.errors import ConfigurationError
 from common.identity import (
     ConductorsOnly,
@@ -37,6 +38,8 @@ def of_host(conf: cfg.ConfigOpts) -> Identity:
 def of_administrator(conf: cfg.ConfigOpts) -> Identity:
     """As the one whom [identity]administrator names, or whose login this is."""
     name = administrator_name(conf)
+    if conf.identity.administrator_key_text:
+        return _identity_of(Kind.ADMINISTRATOR, name, _key_in_text(conf))
     made_by = "`limosa-conductor bootstrap` or `limosa admin create` makes it"
     return _identity(conf, Kind.ADMINISTRATOR, name, "administrator_key", made_by)
 
@@ -47,10 +50,22 @@ def administrator_name(conf: cfg.ConfigOpts) -> str:
 
 def conductors_key(conf: cfg.ConfigOpts) -> ConductorsOnly:
     """The keyring of whoever believes conductors only."""
+    return ConductorsOnly(conductors_public_key(conf))
+
+
+def conductors_public_key(conf: cfg.ConfigOpts) -> PublicKey:
+    text = conf.identity.conductor_public_key_text
     path = _path(conf, "conductor_public_key")
     try:
-        return ConductorsOnly(PublicKey.load(path))
+        if text:
+            return PublicKey.from_pem(pem_text.pem(text, label=pem_text.PUBLIC_KEY))
+        return PublicKey.load(path)
     except KeyFileError as error:
+        if text:
+            reason = error.fields["reason"]
+            raise ConfigurationError(
+                group=GROUP, option="conductor_public_key_text", reason=reason
+            ) from error
         made_by = "`limosa-conductor bootstrap` makes it; copy it from there"
         raise _unusable("conductor_public_key", error, made_by) from error
 
@@ -77,6 +92,19 @@ def _identity(conf: cfg.ConfigOpts, kind: Kind, name: str, option: str, made_by:
         key = PrivateKey.load(_path(conf, option))
     except KeyFileError as error:
         raise _unusable(option, error, made_by) from error
+    return _identity_of(kind, name, key)
+
+
+def _key_in_text(conf: cfg.ConfigOpts) -> PrivateKey:
+    text = pem_text.pem(conf.identity.administrator_key_text, label=pem_text.PRIVATE_KEY)
+    try:
+        return PrivateKey.from_pem(text)
+    except KeyFileError as error:
+        reason = error.fields["reason"]
+        raise ConfigurationError(group=GROUP, option="administrator_key_text", reason=reason) from error
+
+
+def _identity_of(kind: Kind, name: str, key: PrivateKey) -> Identity:
     if not is_name(name):
         raise ConfigurationError(
             group=GROUP,

@@ -173,7 +173,11 @@ class PrivateKey:
     @classmethod
     def load(cls, path: Path) -> "PrivateKey":
         """Raises KeyFileError, also for a file that others may read: it is no secret then."""
-        pem = _read(path, is_secret=True)
+        return cls.from_pem(_read(path, is_secret=True), path=str(path))
+
+    @classmethod
+    def from_pem(cls, pem: str, *, path: str = "the text") -> "PrivateKey":
+        """Raises KeyFileError."""
         try:
             key = load_pem_private_key(pem.encode(), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it has a password

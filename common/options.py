@@ -113,6 +113,16 @@ IDENTITY_OPTIONS = [
         default="~/.config/limosa/administrator.key",
         help="The private key that belongs to that name.",
     ),
+    cfg.StrOpt(
+        "administrator_key_text",
+        secret=True,
+        help="That key itself, instead of a file: the PEM text without its first and last line. As in the client.conf that "
+        "`limosa admin create` writes.",
+    ),
+    cfg.StrOpt(
+        "conductor_public_key_text",
+        help="Likewise, instead of conductor_public_key.",
+    ),
 ]
 
 DATABASE_OPTIONS = [

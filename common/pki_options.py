@@ -9,6 +9,11 @@ PKI_OPTIONS = [
         help="Certificate of the authority (CA) that hosts, conductors and clients believe. Public.",
     ),
     cfg.StrOpt(
+        "ca_certificate_text",
+        help="That certificate itself, instead of a file, for the `limosa` command: the PEM text without its first and last "
+        "line.",
+    ),
+    cfg.StrOpt(
         "ca_key",
         default="/etc/limosa/pki/ca.key",
         help="Its private key, on controllers only: with it the conductors issue certificates to hosts.",

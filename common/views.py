@@ -228,6 +228,7 @@ class AdministratorRequest:
     role: Role
     public_key: str  # PEM
     valid_days: int | None = None  # None: for ever
+    password_hash: str | None = None  # of a user of RabbitMQ that is to be made for him
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

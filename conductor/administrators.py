@@ -2,7 +2,8 @@
 
 from sqlalchemy.orm import Session
 
-from common.errors import InvalidRequestError, LastAdministratorError
+from common import broker_passwords
+from common.errors import InvalidRequestError, LastAdministratorError, LimosaError
 from common.identity import PublicKey, refuse_bad_name
 from common.states import Role
 from common.views import (
@@ -12,27 +13,38 @@ from common.views import (
     AuditView,
     KeyState,
 )
-from conductor.db import audit, clock, keys
+from conductor.broker_users import BrokerUsers
+from conductor.db import audit, clock, enrolments, keys
 from conductor.db.engine import Database
 from conductor.db.models import Administrator
 from conductor.lookup import refuse_bad_limit
+from conductor.membership import NoBrokerUsersError
 from conductor.presentation import iso
 
 VALID_DAYS_MAX = 36_500
+FAREWELL_S = 5.0  # for the answer to one who revokes his own key
 
 
 class Administrators:
     """Who may ask, and who has asked."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, users: BrokerUsers | None = None) -> None:
+        """`users`: None where RabbitMQ's users are somebody else's."""
         self._database = database
+        self._users = users
 
     def create(self, request: AdministratorRequest, *, by: str) -> AdministratorView:
-        """Raises NameInvalidError, KeyFileError, InvalidRequestError, AdministratorExistsError."""
+        """Raises NameInvalidError, KeyFileError, InvalidRequestError, AdministratorExistsError, NoBrokerUsersError.
+
+        And BrokerManagementError: nobody is registered then.
+        """
         validate(request)
+        if request.password_hash is not None and self._users is None:
+            raise NoBrokerUsersError
         key = PublicKey.from_pem(request.public_key)
 
-        def add(session: Session) -> AdministratorView:
+        def add(session: Session) -> tuple[AdministratorView, bool]:
+            is_new = session.get(Administrator, request.name) is None
             row = keys.add_administrator(
                 session,
                 request.name,
@@ -41,9 +53,17 @@ class Administrators:
                 by=by,
                 valid_days=request.valid_days,
             )
-            return _view(row, clock.read_ms(session))
+            return _view(row, clock.read_ms(session)), is_new
 
-        return self._database.transact(add)
+        view, is_new = self._database.transact(add)
+        if request.password_hash is not None and self._users is not None:
+            try:
+                self._users.admit_administrator(request.name, password_hash=request.password_hash)
+            except LimosaError:
+                if is_new:
+                    self._database.transact(lambda session: _forget(session, request.name))
+                raise
+        return view
 
     def list(self) -> tuple[AdministratorView, ...]:
         with self._database.reading() as session:
@@ -61,6 +81,7 @@ class Administrators:
                 raise LastAdministratorError(name=name)
             if row.revoked_at_ms is None:
                 row.revoked_at_ms = now_ms
+            enrolments.part_administrator(session, name, after_s=FAREWELL_S)
             return _view(row, now_ms)
 
         return self._database.transact(revoke)
@@ -86,8 +107,17 @@ class Administrators:
 
 def validate(request: AdministratorRequest) -> None:
     refuse_bad_name(request.name)
+    if request.password_hash is not None and not broker_passwords.is_hash(request.password_hash):
+        raise InvalidRequestError(reason="What is to be a password's hash is none.")
     if request.valid_days is not None and not 0 < request.valid_days <= VALID_DAYS_MAX:
         raise InvalidRequestError(reason=f"A key may be valid for 1 to {VALID_DAYS_MAX} days.")
+
+
+def _forget(session: Session, name: str) -> None:
+    """One whom nobody has seen yet: the name is free again."""
+    row = session.get(Administrator, name)
+    if row is not None:
+        session.delete(row)
 
 
 def _state(row: Administrator, now_ms: int) -> KeyState:

@@ -85,7 +85,7 @@ class Conductor:
             driver=self.driver,
             judging=Judging(self.database, self.driver, limits=limits),
             inventory=Inventory(self.database, self.sender, self.events, on_new_vtep=self.network_news.tell),
-            administrators=Administrators(self.database),
+            administrators=Administrators(self.database, self._enrolling.users),
             news=news,
             enabling=Enabling(self.database),
             hosts=HostLookup(self.database, limits=limits),

@@ -29,9 +29,9 @@ MIGRATIONS_SHOWN_MAX = 5
 
 
 class NoBrokerUsersError(LimosaError):
-    message = "No host can join: this conductor manages no users of RabbitMQ."
-    hint = "`limosa-conductor broker-setup` on the broker's machine says what [broker] needs; until then hosts are "
-    hint += "registered with `limosa-conductor host add HOST --public-key FILE`."
+    message = "This controller manages no users of RabbitMQ, and so can make none."
+    hint = "`limosa-conductor broker-setup` on the broker's machine sets [broker]; until then hosts and administrators are "
+    hint += "registered by their public keys alone (--public-key FILE)."
     exit_code = 2
 
 

@@ -60,6 +60,10 @@ def part_host(session: Session, host: str, *, after_s: float) -> None:
     part(session, user, after_s=after_s, queue=broker_names.command_queue(host))
 
 
+def part_administrator(session: Session, name: str, *, after_s: float) -> None:
+    part(session, broker_names.user_of(Principal(kind=Kind.ADMINISTRATOR, name=name)), after_s=after_s)
+
+
 def part(session: Session, user: str, *, after_s: float, queue: str | None = None) -> None:
     """Have this user of the broker removed in so many seconds; said before, it counts no more."""
     due_ms = clock.read_ms(session) + int(after_s * MS_PER_S)

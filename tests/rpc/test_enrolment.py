@@ -14,7 +14,7 @@ from common.enrolment_api import (
     EnrolmentAPI,
     JoinRequest,
 )
-from common.errors import InvalidRequestError, LimosaError, NotPermittedError
+from common.errors import AdministratorExistsError, InvalidRequestError, LimosaError, NotPermittedError
 from common.identity import (
     Identity,
     KeyUnknownError,
@@ -25,8 +25,8 @@ from common.identity import (
 )
 from common.join_code import JoinCode
 from common.membership_api import HostBusyError
-from common.states import AuditResult
-from common.views import AuditFilter
+from common.states import AuditResult, Role
+from common.views import AdministratorRequest, AuditFilter
 from conductor import authority, broker_management, enrolling, inviting
 from conductor.broker_management import BrokerManagementError
 from conductor.broker_users import BrokerUsers
@@ -348,3 +348,46 @@ def test_a_host_with_an_open_migration_stays(cluster):
 def test_no_host_sends_another_away(cluster):
     with pytest.raises(NotPermittedError):
         ConductorAPI(cluster.bus(identities.host("compute1"))).leave("compute2")
+
+
+# ---- administrators
+
+
+def administrator_request(name="bob", **changes):
+    password_hash = broker_passwords.hashed(broker_passwords.new_password())
+    pem = identities.administrator(name).key.public.to_pem()
+    values = {"name": name, "role": Role.READER, "public_key": pem, "password_hash": password_hash}
+    return AdministratorRequest(**(values | changes))
+
+
+def test_an_administrator_has_a_user_of_the_broker_until_he_is_revoked(cluster, conf, management):
+    request = administrator_request()
+    cluster.api.create_administrator(request)
+    assert management.password_hashes == {"limosa-administrator-bob": request.password_hash}
+
+    cluster.api.revoke_administrator("bob")
+
+    with cluster.conductor.database.reading() as session:
+        assert session.get(enrolments.Farewell, "limosa-administrator-bob") is not None
+
+
+def test_an_administrator_whose_user_cannot_be_made_is_not_registered(cluster, management):
+    management.reason = "connection refused"
+    with pytest.raises(BrokerManagementError):
+        cluster.api.create_administrator(administrator_request())
+    assert [view.name for view in cluster.api.list_administrators()] == ["ann"]
+
+    management.reason = ""
+    cluster.api.create_administrator(administrator_request())
+
+
+def test_the_user_of_a_known_administrator_is_not_given_to_another_key(cluster, management):
+    cluster.api.create_administrator(administrator_request())
+    before = dict(management.password_hashes)
+    with pytest.raises(AdministratorExistsError):
+        cluster.api.create_administrator(
+            administrator_request(public_key=PrivateKey.generate().public.to_pem())
+        )
+    with pytest.raises(InvalidRequestError):
+        cluster.api.create_administrator(administrator_request("eve", password_hash="s3cret"))
+    assert management.password_hashes == before

@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from common import broker_passwords, config
 from common.errors import AdministratorExistsError, NotPermittedError, ServiceUnreachableError
 from common.identity import PrivateKey, PublicKey
 from common.states import AuditResult, Role
@@ -107,3 +108,45 @@ def test_who_is_not_permitted_is_told_so_with_code_9():
     done = run(FakeConductor(error=error), "audit", "list")
     assert done.code == 9
     assert "administrator:bob may not read the audit: the role is reader." in done.stderr
+
+
+@pytest.fixture
+def own_config(tmp_path):
+    """The configuration of who creates another one."""
+    PrivateKey.generate().public.save(tmp_path / "conductor.pub")
+    path = tmp_path / "own.conf"
+    path.write_text(
+        "[DEFAULT]\ntransport_url = rabbit://me:own@rabbit1/\n"
+        f"[identity]\nconductor_public_key = {tmp_path}/conductor.pub\n"
+    )
+    yield path
+    config.CONF.reset()
+
+
+def test_one_file_has_key_and_password_and_neither_is_sent_or_shown(tmp_path, own_config):
+    conductor, path = FakeConductor(), tmp_path / "bob.conf"
+    words = ("admin", "create", "bob", "--role", "reader", "--client-conf", str(path))
+
+    done = run(conductor, "--config-file", str(own_config), *words)
+
+    assert done.code == 0
+    [request] = conductor.requests
+    text = path.read_text()
+    assert "transport_url = rabbit://limosa-administrator-bob:" in text
+    password = text.partition("limosa-administrator-bob:")[2].partition("@")[0]
+    key = text.partition("administrator_key_text = ")[2].partition("\n")[0]
+    assert broker_passwords.is_hash(request.password_hash)
+    for secret in (password, key):
+        assert secret not in done.stdout + done.stderr + repr(request)
+    assert "own" not in text
+
+
+def test_a_file_of_somebody_who_is_refused_is_removed_and_one_that_was_there_stays(tmp_path, own_config):
+    conductor, path = FakeConductor(error=AdministratorExistsError(name="bob")), tmp_path / "bob.conf"
+    words = ("--config-file", str(own_config), "admin", "create", "bob", "--role", "reader", "--client-conf")
+    assert run(conductor, *words, str(path)).code == 2
+    assert not path.exists()
+
+    path.write_text("precious")
+    assert run(conductor, *words, str(path)).code == 2
+    assert path.read_text() == "precious"

@@ -244,7 +244,8 @@ def test_the_file_of_etc_that_may_not_be_read_is_not_passed_over(load, tmp_path,
 def test_a_client_without_any_configuration_says_what_is_missing(load, tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CONFIG_PATH", str(tmp_path / "limosa.conf"))
     with pytest.raises(
-        ConfigurationError, match=r"transport_url: it is not set, and .*limosa\.conf is missing"
+        ConfigurationError,
+        match=r"transport_url: it is not set, and neither .*client\.conf nor .*limosa\.conf is there",
     ):
         config.load([], "client")
     monkeypatch.setenv("OS_DEFAULT__TRANSPORT_URL", "rabbit://limosa@mq1/")
