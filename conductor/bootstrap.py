@@ -19,6 +19,7 @@ from common.errors import LimosaError
 from common.identity import KeyFileError, PrivateKey, PublicKey, refuse_bad_name
 from common.states import Role
 from common.tools import say
+from conductor import introducing
 from conductor.app import connection
 from conductor.db import audit, keys
 from conductor.db.engine import Database
@@ -33,10 +34,14 @@ The private key of the first administrator, {name}. It is kept nowhere else and 
 Save it as ~/.config/limosa/administrator.key (chmod 600) where {name} works, and set there
 [identity]administrator = {name}, or run as a user of that name."""
 
+_INTRODUCED = (
+    "All that {name} needs is in {path}: `limosa` finds it as ~/.config/limosa/client.conf (chmod 600)."
+)
+
 _NEXT = """\
 The conductors' key is {private}: who has it commands every host, and without it none obeys. Keep a copy.
-Next: copy {public} to every host and client; on each host run `limosa-compute-agent make-key`, and here
-`limosa-conductor host add HOST --public-key FILE` for it. A further controller needs {private}, too."""
+Next: start the conductor, and for each host run `limosa-conductor host add HOST`, which says what to run there.
+A further controller needs {private}, too."""
 
 
 class BootstrappedError(LimosaError):
@@ -50,12 +55,20 @@ class OwnerUnknownError(LimosaError):
 
 
 def bootstrap(
-    conf: cfg.ConfigOpts, *, administrator: str, administrator_key: Path | None, owner: str | None
+    conf: cfg.ConfigOpts,
+    *,
+    administrator: str,
+    administrator_key: Path | None,
+    client_conf: Path | None = None,
+    owner: str | None,
 ) -> None:
     """Make database, schema, keys and the first administrator, and say what must be kept.
 
     The administrator is registered last, when his key is in his hands: whatever breaks off before, the same command
-    is run again. Raises BootstrappedError, NameInvalidError, KeyFileError, OwnerUnknownError, ConfigurationError.
+    is run again. With `client_conf` the key is in that file, and he has a user of RabbitMQ.
+
+    Raises BootstrappedError, NameInvalidError, KeyFileError, OwnerUnknownError, ConfigurationError, and what
+    `conductor.introducing` raises.
     """
     refuse_bad_name(administrator)
     user = _user(owner)
@@ -63,16 +76,21 @@ def bootstrap(
     database = Database(connection(conf), max_retries=conf.database.max_retries)
     try:
         _refuse_if_bootstrapped(database)
-        key = _administrators_key(administrator_key)
+        users = None if client_conf is None else introducing.refuse_without_users(conf, database)
         private, public = _conductors_key(conf)
         _give_to(user, [private, public, *_files_of(conf)])
-        _hand_over(administrator, key, administrator_key)
+        if client_conf is None or users is None:
+            key = _administrators_key(administrator_key)
+            _hand_over(administrator, key, administrator_key)
+        else:
+            key = introducing.introduce(conf, users, name=administrator, path=client_conf)
+            say(_INTRODUCED.format(name=administrator, path=client_conf))
         _register(database, administrator, key.public)
         _give_to(user, _files_of(conf))  # SQLite's log may have come with that commit
     finally:
         database.close()
     say(f"{administrator} is an administrator now, and the database is ready.")
-    say(_NEXT.format(public=public, private=private))
+    say(_NEXT.format(private=private))
 
 
 def _make_state_directory(conf: cfg.ConfigOpts) -> None:

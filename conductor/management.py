@@ -39,6 +39,7 @@ def _bootstrap(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
         conf,
         administrator=arguments.administrator,
         administrator_key=arguments.administrator_key,
+        client_conf=arguments.client_conf,
         owner=arguments.owner,
     )
 
@@ -46,7 +47,7 @@ def _bootstrap(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
 def _administrator_add(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
     from conductor.registration import add_administrator
 
-    add_administrator(conf, arguments.name, arguments.public_key)
+    add_administrator(conf, arguments.name, arguments.public_key, client_conf=arguments.client_conf)
     say(f"{arguments.name} is an administrator now, with the role admin.")
 
 
@@ -64,7 +65,14 @@ def parser() -> argparse.ArgumentParser:
         "bootstrap", parents=[common], help="make database, schema, keys and the first administrator, once"
     )
     first.add_argument("--administrator", metavar="NAME", default=DEFAULT_ADMINISTRATOR)
-    first.add_argument(
+    kept = first.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--client-conf",
+        metavar="FILE",
+        type=Path,
+        help="write there all that the administrator needs, with a user of RabbitMQ (after broker-setup)",
+    )
+    kept.add_argument(
         "--administrator-key",
         metavar="FILE",
         type=Path,
@@ -85,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
     ).add_subparsers(required=True, metavar="COMMAND")
     new = administrator.add_parser("add", parents=[common], help="register one with the role admin")
     new.add_argument("name", metavar="NAME")
-    new.add_argument("--public-key", metavar="FILE", type=Path, required=True)
+    known = new.add_mutually_exclusive_group(required=True)
+    known.add_argument("--client-conf", metavar="FILE", type=Path, help="write there all that he needs")
+    known.add_argument("--public-key", metavar="FILE", type=Path, help="register this key")
     new.set_defaults(run=_administrator_add)
     return top

@@ -1,20 +1,21 @@
 """Register hosts and administrators in the database, on a controller and beside the conductor that runs there."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from oslo_config import cfg
 from sqlalchemy.orm import Session
 
 from common import credentials
-from common.errors import LimosaError
+from common.errors import AdministratorExistsError, LimosaError
 from common.identity import KeyFileError, PublicKey, refuse_bad_name
 from common.states import Role
+from conductor import introducing
 from conductor.app import connection
 from conductor.db import audit, keys
 from conductor.db.engine import Database
-from conductor.db.models import HostKey
+from conductor.db.models import Administrator, HostKey
 
 
 class HostKnownError(LimosaError):
@@ -47,11 +48,23 @@ def add_host(conf: cfg.ConfigOpts, host: str, public_key: Path, *, is_replacing:
         database.transact(add)
 
 
-def add_administrator(conf: cfg.ConfigOpts, name: str, public_key: Path) -> None:
-    """Raises NameInvalidError, KeyFileError, AdministratorExistsError."""
+def add_administrator(
+    conf: cfg.ConfigOpts, name: str, public_key: Path | None, *, client_conf: Path | None = None
+) -> None:
+    """With this key, or a new one in a client.conf. Raises NameInvalidError, KeyFileError, AdministratorExistsError.
+
+    And for a client.conf what `conductor.introducing` raises; a file is left only by who is registered.
+    """
     refuse_bad_name(name)
-    pem = PublicKey.load(public_key).to_pem()
-    with opened(conf) as database:
+    with opened(conf) as database, ExitStack() as undo:
+        if public_key is not None:
+            pem = PublicKey.load(public_key).to_pem()
+        else:
+            assert client_conf is not None, "one of both"
+            _refuse_known(database, name)
+            users = introducing.refuse_without_users(conf, database)
+            pem = introducing.introduce(conf, users, name=name, path=client_conf).public.to_pem()
+            undo.callback(client_conf.unlink, missing_ok=True)
 
         def add(session: Session) -> None:
             keys.add_administrator(
@@ -60,6 +73,14 @@ def add_administrator(conf: cfg.ConfigOpts, name: str, public_key: Path) -> None
             audit.note_by_hand(session, "administrator add", name)
 
         database.transact(add)
+        undo.pop_all()
+
+
+def _refuse_known(database: Database, name: str) -> None:
+    """Before the password of his user is another one."""
+    with database.reading() as session:
+        if session.get(Administrator, name) is not None:
+            raise AdministratorExistsError(name=name)
 
 
 @contextmanager

@@ -11,10 +11,11 @@ from common import config, credentials
 from common.errors import ConfigurationError
 from common.identity import PrivateKey, PublicKey
 from compute_agent import management as agent_management
-from conductor import management
+from conductor import broker_management, management
 from conductor.app import Conductor
 from conductor.db.engine import Database
 from tests.fakes import identities
+from tests.fakes.broker_management import FakeManagement
 
 
 class Controller:
@@ -302,3 +303,67 @@ def test_a_conductor_does_not_start_on_a_database_in_which_nobody_is_registered(
     controller.database.parent.mkdir()
     with pytest.raises(ConfigurationError, match="nobody is registered in it"):
         Conductor(conf, identities.CONDUCTOR)
+
+
+# ---- a client.conf
+
+
+@pytest.fixture
+def broker(controller, monkeypatch):
+    """RabbitMQ's management, of a controller that has been through broker-setup."""
+    fake = FakeManagement()
+    monkeypatch.setattr(broker_management, "configured", lambda conf: fake)
+    with controller.config_file.open("a") as file:
+        file.write("[broker]\nmanagement_password = s3cret\n")
+    return fake
+
+
+def test_bootstrap_writes_one_file_for_the_first_administrator(controller, broker):
+    path = controller.directory / "home" / "client.conf"
+
+    code, text = controller.run("bootstrap", "--client-conf", str(path))
+
+    assert code == 0, text
+    assert str(path) in text
+    written = path.read_text()
+    assert "PRIVATE KEY" not in text
+    assert "administrator = admin" in written
+    assert broker.rights.keys() == {"limosa-administrator-admin"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    conf = config.load(["--config-file", str(path)], "tool")
+    pem = credentials.of_administrator(conf).key.public.to_pem()
+    assert controller.rows("SELECT name, public_key FROM administrators") == [("admin", pem)]
+
+
+@pytest.mark.parametrize("reason", ["connection refused"])
+def test_bootstrap_registers_nobody_whom_rabbitmq_does_not_know(controller, broker, reason):
+    path = controller.directory / "client.conf"
+    broker.reason = reason
+
+    code, text = controller.run("bootstrap", "--client-conf", str(path))
+
+    assert code == 1
+    assert reason in text
+    assert not path.exists()
+    assert controller.rows("SELECT name FROM administrators") == []
+    broker.reason = ""
+    assert controller.run("bootstrap", "--client-conf", str(path))[0] == 0
+
+
+def test_a_client_conf_needs_a_broker_that_is_ours(controller):
+    code, text = controller.run("bootstrap", "--client-conf", str(controller.directory / "client.conf"))
+    assert code == 2
+    assert "broker-setup" in text
+    assert not (controller.directory / "client.conf").exists()
+
+
+def test_when_every_key_is_lost_one_command_makes_an_administrator(ready, broker):
+    path = ready.directory / "ann.conf"
+    assert ready.run("administrator", "add", "ann", "--client-conf", str(path))[0] == 0
+    assert "limosa-administrator-ann" in path.read_text()
+
+    before = dict(broker.password_hashes)
+    code, _ = ready.run("administrator", "add", "ann", "--client-conf", str(ready.directory / "again.conf"))
+    assert code == 2
+    assert broker.password_hashes == before
+    assert not (ready.directory / "again.conf").exists()
