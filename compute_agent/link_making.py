@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from common import concurrency
 from compute_agent.errors import LinkError
 from compute_agent.links import AF_BRIDGE, BRIDGE, VXLAN, HostLinks, Link, Links, dumped, index_of, link_of
-
-with concurrency.native_modules():
-    from pyroute2.netlink.exceptions import NetlinkError
-    from pyroute2.netlink.rtnl.ndmsg import NTF_SELF, NUD_NOARP, NUD_PERMANENT
+from compute_agent.netlink import NTF_SELF, NUD_NOARP, NUD_PERMANENT, NetlinkError
 
 VLAN = "vlan"
 

@@ -1,7 +1,7 @@
-"""The host's network links and forwarding entries, by netlink. Only this and `link_making` import pyroute2.
+"""The host's network links and forwarding entries, by netlink.
 
 Every operation opens a netlink socket of its own in a native thread, and is bounded: nothing is kept that could be wrong
-a moment later. pyroute2 itself is imported as if there were no eventlet, since only native threads ever run it.
+a moment later.
 """
 
 import errno
@@ -12,11 +12,15 @@ from typing import Any, Protocol, TypeVar
 
 from common import concurrency
 from compute_agent.errors import LinkError
-
-with concurrency.native_modules():
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
-    from pyroute2.netlink.rtnl.ndmsg import NTF_MASTER, NTF_SELF, NUD_PERMANENT, NUD_REACHABLE
+from compute_agent.netlink import (
+    NTF_MASTER,
+    NTF_SELF,
+    NUD_PERMANENT,
+    NUD_REACHABLE,
+    IPRoute,
+    NetlinkDumpInterrupted,
+    NetlinkError,
+)
 
 TIMEOUT_S = 5.0  # an operation takes 3 ms on a quiet host
 DUMP_TRIES = 50  # of one list, while others change what it lists
