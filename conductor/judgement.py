@@ -45,6 +45,8 @@ def _source_answered(saga: Saga, outcome: Outcome) -> Transition:
     seen = SourceSeen(cast(SourceSeen, outcome.seen))
     if seen is SourceSeen.UNREACHABLE:
         return waiting(saga, f"libvirt on {saga.source} does not answer its agent")
+    if saga.is_unfenced:
+        return issue(saga, Phase.OBSERVE_DEST, f"{saga.source} obeys the restored database ({seen.value})")
     if seen is SourceSeen.POSTCOPY_RUNNING:
         postcopy = replace(saga, is_postcopy_seen=True, status=MigrationStatus.RUNNING_POSTCOPY)
         return watch(postcopy, f"{saga.source} runs in post-copy")
@@ -57,6 +59,10 @@ def _source_answered(saga: Saga, outcome: Outcome) -> Transition:
 
 def _dest_answered(saga: Saga, outcome: Outcome) -> Transition:
     seen = DestSeen(cast(DestSeen, outcome.seen))
+    if saga.is_unfenced and seen is DestSeen.UNREACHABLE:
+        return waiting(saga, f"libvirt on {saga.dest} does not answer its agent")
+    if saga.is_unfenced:
+        return _fenced(saga, f"{saga.dest} obeys the restored database ({seen.value})")
     return judge(saga, seen)
 
 
@@ -251,7 +257,7 @@ def declared_down(saga: Saga, host: str) -> Transition:
             status = MigrationStatus.COMPLETED if saga.phase is Phase.POST_SOURCE else MigrationStatus.ERROR
             return finish(saga, status, story)
         if saga.phase in _ASKS_SOURCE:
-            absent = replace(saga, source_seen=SourceSeen.ABSENT)
+            absent = replace(saga, source_seen=SourceSeen.ABSENT, is_unfenced=False)
             return issue(absent, Phase.OBSERVE_DEST, story)
     if host == saga.dest:
         if saga.phase is Phase.OBSERVE_DEST:
@@ -268,6 +274,8 @@ def _dest_is_down(saga: Saga, story: str) -> Transition:
 
     A source paused by the migration may then be stale, or the only copy: neither resumed nor ended without a person.
     """
+    if saga.is_unfenced:
+        return _fenced(saga, story)
     if saga.source_seen is SourceSeen.PAUSED_MIGRATING:
         return _alarm(saga, f"{story}; whether the guest ran there is not known, {saga.source} has it paused")
     return judge(saga, DestSeen.ABSENT)
@@ -283,3 +291,24 @@ def judge_again(saga: Saga) -> Transition:
     if saga.phase is not Phase.ALARM:
         return Transition(saga=saga)
     return doubt(replace(saga, status=MigrationStatus.RUNNING), "an operator asks to look again")
+
+
+# ---- after commits were lost
+
+
+def restored(saga: Saga) -> Transition:
+    """Fence both hosts before anything else, then judge as ever (rule 27).
+
+    The row may be older than what its hosts were told last: a command on its way, or at work, could act after the verdict
+    on the other host alone. Nothing that either answers meanwhile is recorded. A roll-back takes back a preparation, too.
+    """
+    status = MigrationStatus.RUNNING if saga.phase is Phase.ALARM else saga.status
+    unfenced = replace(
+        saga, status=status, source_seen=None, dest_seen=None, is_unfenced=True, is_prepared=True
+    )
+    return issue(unfenced, Phase.OBSERVE_SOURCE, "the database was restored: both hosts are asked anew")
+
+
+def _fenced(saga: Saga, *story: str) -> Transition:
+    """Nothing older than this row's epoch is obeyed any more, on either host."""
+    return doubt(replace(saga, is_unfenced=False), *story)

@@ -362,4 +362,5 @@ PLAN: Final = Plan(
     on_unfit=_unfit,
     on_declared_down=_declared_down,
     on_judge_again=judgement.judge_again,
+    on_restored=judgement.restored,
 )

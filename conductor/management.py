@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from common import tools
 from common.tools import say
-from conductor import host_commands
+from conductor import host_commands, restored_command
 
 if TYPE_CHECKING:
     from oslo_config import cfg
 
 Arguments = argparse.Namespace
-COMMANDS: Final = (host_commands,)  # modules with `add_to(commands, common)`
+COMMANDS: Final = (host_commands, restored_command)  # modules with `add_to(commands, common)`
 DEFAULT_ADMINISTRATOR: Final = "admin"
 DEFAULT_OWNER: Final = "limosa"  # the user of limosa-conductor.service
 

@@ -50,6 +50,9 @@ class Saga:
     is_abort_requested: bool = False
     is_abort_pending: bool = False  # asked for, and the source not yet told
     is_postcopy_seen: bool = False  # the dest's disks may be newer than the source's
+    is_unfenced: bool = (
+        False  # commits were lost: both hosts must have accepted this epoch before a verdict (rule 27)
+    )
     is_prepared: bool = False  # pre_live_migration was commanded: rollback must undo more than a probe
     ends_in: MigrationStatus | None = None  # what a rollback leads to; none: the next candidate
     recover_tries: int = 0
@@ -117,7 +120,12 @@ class JudgeAgain:
     """An operator has looked at an alarm and asks for the hosts to be observed anew."""
 
 
-Event = Answered | AbortAsked | TimePassed | CandidateUnfit | DeclaredDown | JudgeAgain
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """The database is an older copy: what was committed and commanded since is not known (rule 27)."""
+
+
+Event = Answered | AbortAsked | TimePassed | CandidateUnfit | DeclaredDown | JudgeAgain | Restored
 
 
 # ---- transitions
@@ -166,6 +174,7 @@ class Plan:
     on_unfit: Callable[[Saga, CandidateUnfit], Transition]
     on_declared_down: Callable[[Saga, str], Transition]
     on_judge_again: Callable[[Saga], Transition]
+    on_restored: Callable[[Saga], Transition]
 
 
 def advance(saga: Saga, event: Event, *, plan: Plan) -> Transition:
@@ -188,6 +197,8 @@ def advance(saga: Saga, event: Event, *, plan: Plan) -> Transition:
             return plan.on_declared_down(saga, host)
         case JudgeAgain():
             return plan.on_judge_again(saga)
+        case Restored():
+            return plan.on_restored(saga)
 
 
 def is_current(saga: Saga, outcome: Outcome) -> bool:
@@ -210,7 +221,7 @@ def _superseded(saga: Saga, outcome: Outcome) -> Transition:
     """Rule 27: a host has accepted an epoch that this database never issued: commits were lost."""
     waiting_for = (
         f"{outcome.host} has accepted epoch {outcome.accepted_epoch}, newer than the database's {saga.epoch}: "
-        "commits were lost, or two databases are in use"
+        "commits were lost, or two databases are in use (`limosa-conductor restored`)"
     )
     return waiting(saga, waiting_for, needs_operator=True)
 

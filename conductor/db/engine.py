@@ -38,7 +38,14 @@ class Database:
     `transactions` counts committed writing transactions, for tests and the bench.
     """
 
-    def __init__(self, connection: str, *, max_retries: int = 10, beside_conductor: bool = False) -> None:
+    def __init__(
+        self,
+        connection: str,
+        *,
+        max_retries: int = 10,
+        beside_conductor: bool = False,
+        must_exist: bool = False,
+    ) -> None:
         """Open it and bring its schema up to date; raises ConfigurationError.
 
         `connection` is SQLAlchemy's URL, e.g. sqlite:////var/lib/limosa/limosa.sqlite. `beside_conductor`: for a short
@@ -52,11 +59,11 @@ class Database:
         # SQLite has one writer. Who waits for it here lets other threads of work run; inside SQLite, under
         # eventlet, nobody would.
         self._turn: AbstractContextManager[object] = nullcontext()
+        if beside_conductor or must_exist:
+            _refuse_if_missing(url)
         if url.get_backend_name() == "sqlite" and not beside_conductor:
             self._lock_fd = _lock_against_others(url)
             self._turn = threading.Lock()
-        if beside_conductor:
-            _refuse_if_missing(url)
         self._writing_engine = self._engine.execution_options(is_writing=True)
         _try_to_write(self._writing_engine)
         if not beside_conductor:
@@ -145,6 +152,12 @@ def _lock_against_others(url: URL) -> int:
         raise _unusable(f"the directory {path.parent} does not exist") from error
     except OSError as error:
         raise _unusable(describe_os_error(error)) from error
+    file = Path(str(url.database))
+    if os.geteuid() == 0 and file.exists():
+        owner = (
+            file.stat()
+        )  # by hand, on the conductor's database: it must be able to take the lock afterwards
+        os.fchown(lock_fd, owner.st_uid, owner.st_gid)
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

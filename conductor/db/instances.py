@@ -16,6 +16,7 @@ from conductor.db.models import Instance, Sighting
 from conductor.db.swap import swap
 from conductor.prechecks import GuestStatus
 
+GENERATION_EPOCHS = 2**20  # of one guest, between two restorations: a migration takes six to some tens
 CANDIDATES_MAX = 20  # of an ambiguous name, in one sentence
 
 
@@ -82,6 +83,21 @@ def floors(session: Session) -> Sequence[tuple[str, int]]:
     return [(uuid, epoch) for uuid, epoch in session.execute(query)]
 
 
+def raise_epochs(session: Session) -> int:
+    """Leave a generation's worth of epochs to commands that this database has forgotten (rule 27); how many counters."""
+    session.execute(update(Instance).values(epoch=Instance.epoch + GENERATION_EPOCHS))
+    return session.scalar(select(func.count()).select_from(Instance)) or 0
+
+
+def _first_epoch(session: Session) -> int:
+    """Of a guest that this database does not know: 0, or where it was restored the epoch of its generation.
+
+    The guest may have been known before, and commanded.
+    """
+    newest = session.scalar(select(func.max(Instance.epoch))) or 0
+    return newest - newest % GENERATION_EPOCHS
+
+
 def add(session: Session, uuid: str, sighting: Sighting, now_ms: int) -> Instance:
     """A guest that is seen for the first time."""
     facts = facts_of(sighting)
@@ -93,7 +109,7 @@ def add(session: Session, uuid: str, sighting: Sighting, now_ms: int) -> Instanc
         power_state=facts.power_state,
         memory_mib=facts.memory_mib,
         vcpus=facts.vcpus,
-        epoch=0,
+        epoch=_first_epoch(session),
         facts=sighting.facts,
         updated_at_ms=now_ms,
     )

@@ -13,6 +13,7 @@ from conductor.saga import (
     DeclaredDown,
     Event,
     JudgeAgain,
+    Restored,
     Saga,
     TimePassed,
     Transition,
@@ -77,6 +78,7 @@ def test_an_answer_repeated_after_an_alarm_is_dropped() -> None:
         DeclaredDown(host=SOURCE),
         DeclaredDown(host=DEST),
         JudgeAgain(),
+        Restored(),
     ],
 )
 def test_nothing_changes_a_migration_that_has_ended(event: Event) -> None:
@@ -121,6 +123,7 @@ def _events(row: Saga) -> list[Event]:
         DeclaredDown(host=SOURCE),
         DeclaredDown(host=DEST),
         JudgeAgain(),
+        Restored(),
     ]
 
 
