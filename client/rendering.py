@@ -134,6 +134,7 @@ _TEXTS: Final[Mapping[str, Callable[..., str]]] = {
     "attached": ", ".join,
     "peers": ", ".join,
     "hosts": ", ".join,
+    "features": ", ".join,
     "problems": "\n".join,
     "findings": lambda found: "\n".join(map(sentences.of_finding, found)),
     "progress": lambda newest: progress.numbers(newest.statistics, eta_s=newest.eta_s),

@@ -6,6 +6,7 @@ Only what belongs to no migration is called: those raise ServiceUnreachableError
 
 from common.broker_names import command_queue
 from common.connections import ConnectionBatch
+from common.diagnosis import BaselineCpu, Diagnosis, HostDiagnosis, HostSheet
 from common.envelope import Interface
 from common.filtering import FilteringInForce
 from common.identity import Kind
@@ -86,6 +87,32 @@ class AgentAPI:
         """What that host filters of this guest at this moment."""
         return self._bus.client(interface(host)).call(
             "show_filtering", instance, kind=FilteringInForce, timeout_s=timeout_s
+        )
+
+    # ---- limosa doctor, limosa cpu-baseline
+
+    def diagnose_host(self, host: str, check: str, *, timeout_s: float) -> HostDiagnosis:
+        """What it says of itself; it holds ports open under this id until `forget_probes`."""
+        return self._bus.client(interface(host)).call(
+            "diagnose_host", check, kind=HostDiagnosis, timeout_s=timeout_s
+        )
+
+    def diagnose_peers(
+        self, host: str, own: HostSheet, peers: tuple[HostSheet, ...], *, timeout_s: float
+    ) -> tuple[Diagnosis, ...]:
+        """Its way to each of them, and what is alike on both; `own` is what it has told of itself."""
+        return self._bus.client(interface(host)).call(
+            "diagnose_peers", own, peers, kind=tuple[Diagnosis, ...], timeout_s=timeout_s
+        )
+
+    def offered_cpu(self, host: str, *, timeout_s: float) -> str:
+        """The `<cpu>` that a guest with host-model would get there; empty: not known."""
+        return self._bus.client(interface(host)).call("offered_cpu", kind=str, timeout_s=timeout_s)
+
+    def baseline_cpu(self, host: str, cpus: tuple[str, ...], *, timeout_s: float) -> BaselineCpu:
+        """What can be had wherever one of these is offered; raises NoBaselineError."""
+        return self._bus.client(interface(host)).call(
+            "baseline_cpu", cpus, kind=BaselineCpu, timeout_s=timeout_s
         )
 
     def _cast(self, host: str, method: str, *arguments: object) -> None:

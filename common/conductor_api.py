@@ -5,6 +5,7 @@ Calls raise ServiceUnreachableError if no conductor answers, casts raise BusErro
 
 from common.broker_names import CONDUCTOR_TOPIC
 from common.connections import ConnectionBatch
+from common.doctor_api import DoctorCalls
 from common.envelope import Interface
 from common.facts import Heartbeat, Report
 from common.filtering import GuestFiltering
@@ -51,7 +52,7 @@ FILTERING_TIMEOUT_S = 30.0  # of some guests of a host
 CONFIRM_TIMEOUT_S = 10.0  # the source's thread stands still so long at most; then it does not call
 
 
-class ConductorAPI(NetworkCalls, MembershipCalls):
+class ConductorAPI(NetworkCalls, MembershipCalls, DoctorCalls):
     """Requests of clients, and what agents have to tell."""
 
     def __init__(self, bus: Bus) -> None:

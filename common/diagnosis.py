@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from common.checks import CHECK_FAILED, Check, Finding, Severity
-from common.facts import HostFacts
 from common.migration import DestinationFacts
 
 
@@ -75,15 +74,21 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostSheet:
+    """What its peers must know of a host."""
+
+    reach: DestinationFacts
+    places: tuple[Place, ...] = ()
+    version: str = ""  # of its agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostDiagnosis:
-    """What one host's agent says of its host, and what its peers must know of it."""
+    """What one host's agent says of its host."""
 
     diagnoses: tuple[Diagnosis, ...]
     time_s: float  # its clock's, when it answered
-    reach: DestinationFacts | None = None  # None: its libvirt is silent
-    facts: HostFacts | None = None
-    places: tuple[Place, ...] = ()
-    version: str = ""
+    sheet: HostSheet | None = None  # None: its libvirt is silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +99,20 @@ class DoctorRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineCpu:
+    """What one libvirt makes of several CPUs."""
+
+    model: str
+    features: tuple[str, ...]  # policy and name: "require aes"
+    xml: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineView:
     """The CPU that every one of these hosts can give a guest."""
 
     model: str
-    features: tuple[str, ...]  # policy and name: "require aes"
+    features: tuple[str, ...]
     hosts: tuple[str, ...]
     xml: str  # for the domain's XML
 

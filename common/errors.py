@@ -81,6 +81,14 @@ class InvalidRequestError(LimosaError):
     exit_code = 2
 
 
+class NoBaselineError(LimosaError):
+    """The CPUs of some hosts have nothing in common that a guest could be given; `reason` is libvirt's."""
+
+    message = "There is no CPU that all of them can give a guest: {reason}."
+    hint = "Name fewer hosts: `limosa doctor` shows which CPUs differ, and in what."
+    exit_code = 4
+
+
 class InstanceNotFoundError(LimosaError):
     message = "There is no instance {instance}."
     hint = "`limosa list` shows those that the agents have found."

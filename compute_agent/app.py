@@ -11,6 +11,7 @@ from common.rpc import Bus, BusRefusedError, Server
 from compute_agent.asking import Asking
 from compute_agent.core import Core
 from compute_agent.discovery import Discovery
+from compute_agent.doctor.asked import Doctor
 from compute_agent.endpoint import AgentEndpoint
 from compute_agent.greeting import Greeting
 from compute_agent.hypervisor.driver import Hypervisor
@@ -40,6 +41,7 @@ class Agent:
         """
         self._settings = settings
         self._bus = bus
+        self._hypervisor = hypervisor
         conductor = ConductorAPI(bus)
         try:
             self.core = Core(settings, conductor, hypervisor, network=network)
@@ -94,8 +96,15 @@ class Agent:
     def _serve(self) -> None:
         host = self._settings.host
         asking = Asking(self.core.examiner, self.core.observation, host=host)
+        doctor = Doctor(self._hypervisor, self.core.examiner, self._settings)
         endpoint = AgentEndpoint(
-            self.core.desks, self._discovery, asking, self.core.firewall, self._network_watch, host=host
+            self.core.desks,
+            self._discovery,
+            asking,
+            self.core.firewall,
+            self._network_watch,
+            doctor,
+            host=host,
         )
         interface = agent_api.interface(host)
         self._server = self._bus.serve(interface, host, endpoint, guard=ObeyConductors())

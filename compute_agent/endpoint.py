@@ -9,6 +9,7 @@ import re
 from common import log
 from common.connections import ConnectionBatch
 from common.context import Context
+from common.diagnosis import BaselineCpu, Diagnosis, HostDiagnosis, HostSheet
 from common.dispatch import exposed
 from common.filtering import FilteringInForce
 from common.migration import (
@@ -21,6 +22,7 @@ from common.migration import (
 from compute_agent.asking import Asking
 from compute_agent.desk import Desks
 from compute_agent.discovery import Discovery
+from compute_agent.doctor.asked import Doctor
 from compute_agent.errors import InvalidCommandError
 from compute_agent.filtering import Firewall
 from compute_agent.managed_networks import NetworkWatch
@@ -40,6 +42,7 @@ class AgentEndpoint:
         asking: Asking,
         firewall: Firewall,
         networks: NetworkWatch,
+        doctor: Doctor,
         *,
         host: str,
     ) -> None:
@@ -48,6 +51,7 @@ class AgentEndpoint:
         self._asking = asking
         self._firewall = firewall
         self._networks = networks
+        self._doctor = doctor
         self._host = host
 
     @exposed
@@ -109,3 +113,25 @@ class AgentEndpoint:
         if not _FILE_NAME.fullmatch(check):
             raise InvalidCommandError(verb="check", instance="", reason=f"its id is {check:.80}")
         self._asking.forget_probes(check)
+
+    # ---- limosa doctor, limosa cpu-baseline
+
+    @exposed
+    def diagnose_host(self, _context: Context, check: str) -> HostDiagnosis:
+        if not _FILE_NAME.fullmatch(check):
+            raise InvalidCommandError(verb="doctor", instance="", reason=f"its id is {check:.80}")
+        return self._doctor.diagnose_host(check)
+
+    @exposed
+    def diagnose_peers(
+        self, _context: Context, own: HostSheet, peers: tuple[HostSheet, ...]
+    ) -> tuple[Diagnosis, ...]:
+        return self._doctor.diagnose_peers(own, peers)
+
+    @exposed
+    def offered_cpu(self, _context: Context) -> str:
+        return self._doctor.offered_cpu()
+
+    @exposed
+    def baseline_cpu(self, _context: Context, cpus: tuple[str, ...]) -> BaselineCpu:
+        return self._doctor.baseline_cpu(cpus)

@@ -94,7 +94,7 @@ class Examiner:
         user = user_of(look.dest, label=look.guest.dac_label)
         probing = concurrency.spawn(self._make_probes, arguments, owner, epoch, user)
         found = checks.run(checks.DEST_CHECKS, look)
-        ports = self._ports.hold(owner) if self._settings.checks_ports else ()
+        ports = self.hold_ports(owner)
         if self._settings.checks_ports and not ports:
             first, last = self._settings.migration_ports
             taken = PORTS_TAKEN.finding(self._settings.host, port_min=first, port_max=last)
@@ -165,6 +165,10 @@ class Examiner:
             except (LimosaError, OSError) as error:
                 found += failure("what is copied", error, host=self._settings.host)
         return SourceExamined(found=found, traits=traits_of(definition), plan=plan)
+
+    def hold_ports(self, owner: str) -> tuple[int, ...]:
+        """Those that others may try to reach, until `forget`; none where it is not wanted, or all are taken."""
+        return self._ports.hold(owner) if self._settings.checks_ports else ()
 
     def forget(self, owner: str) -> None:
         """Remove the probes and close the ports that were made for it."""

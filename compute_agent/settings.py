@@ -59,6 +59,7 @@ class Settings:
     checks_ports: bool = True
     requires_disk_lock: bool = False
     hook_path: Path = HOOK_PATH
+    libvirt_uri: str = "qemu:///system"
     inbound_address: str = ""  # empty: by the host's name, and libvirt chooses where the memory goes
     vnc_listen: str = "127.0.0.1"
     spice_listen: str = "127.0.0.1"
@@ -94,6 +95,7 @@ class Settings:
             migration_ports=(conf.libvirt.migration_port_min, conf.libvirt.migration_port_max),
             checks_ports=conf.libvirt.check_migration_ports,
             requires_disk_lock=conf.libvirt.require_disk_lock,
+            libvirt_uri=conf.libvirt.connection_uri,
             inbound_address=conf.libvirt.live_migration_inbound_addr or "",
             vnc_listen=conf.vnc.server_listen,
             spice_listen=conf.spice.server_listen,

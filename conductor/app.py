@@ -19,8 +19,10 @@ from conductor.accept import Acceptance
 from conductor.administrators import Administrators
 from conductor.capacity import Limits
 from conductor.checking import Checking
+from conductor.cpu_baseline import CpuBaseline
 from conductor.db import hosts, keys
 from conductor.db.engine import Database
+from conductor.doctor import Doctor
 from conductor.driver import Driver
 from conductor.enabling import Enabling
 from conductor.endpoint import ConductorEndpoint
@@ -95,6 +97,8 @@ class Conductor:
             networks=Networks(self.database, self.network_news.tell),
             volumes=Volumes(self.database),
             membership=self._enrolling.membership,
+            doctor=Doctor(self.database, agents, limits=limits, message_max_age_s=conf.message_max_age_s),
+            cpu_baseline=CpuBaseline(self.database, agents),
             lacks=gate.lacks,
         )
         self.sweeper = Sweeper(self.database, self.driver, self.sender, patience=_patience(conf))

@@ -44,8 +44,11 @@ from conductor.aborting import refuse_if_late
 from conductor.accept import Acceptance
 from conductor.administrators import Administrators
 from conductor.checking import Checking
+from conductor.cpu_baseline import CpuBaseline
 from conductor.db import instances, sagas
 from conductor.db.engine import Database
+from conductor.doctor import Doctor
+from conductor.doctor_endpoint import DoctorEndpoint
 from conductor.driver import Driver
 from conductor.enabling import Enabling
 from conductor.firewall_lookup import FirewallLookup
@@ -66,7 +69,7 @@ from conductor.volumes import Volumes
 LOG = logging.getLogger(__name__)
 
 
-class ConductorEndpoint(NetworkEndpoint, MembershipEndpoint):
+class ConductorEndpoint(NetworkEndpoint, MembershipEndpoint, DoctorEndpoint):
     """Requests of clients, and what agents have to tell. Errors that a person may read go back as such."""
 
     def __init__(
@@ -89,6 +92,8 @@ class ConductorEndpoint(NetworkEndpoint, MembershipEndpoint):
         networks: Networks,
         volumes: Volumes,
         membership: Membership,
+        doctor: Doctor,
+        cpu_baseline: CpuBaseline,
         lacks: Callable[[Principal, str], Role | None],
     ) -> None:
         self._database = database
@@ -108,6 +113,8 @@ class ConductorEndpoint(NetworkEndpoint, MembershipEndpoint):
         self._networks = networks
         self._volumes = volumes
         self._membership = membership
+        self._doctor = doctor
+        self._cpu_baseline = cpu_baseline
         self._lacks = lacks
 
     # ---- for clients

@@ -43,6 +43,8 @@ RULES: Final = (
     Rule(method="show_instance", role=Role.READER, what="look at an instance"),
     Rule(method="list_services", role=Role.READER, what="list services"),
     Rule(method="check_instance", role=Role.READER, what="check an instance"),
+    Rule(method="diagnose", role=Role.READER, what="have the hosts looked at"),
+    Rule(method="cpu_baseline", role=Role.READER, what="ask which CPU hosts have in common"),
     Rule(method="list_migrations", role=Role.READER, what="list migrations"),
     Rule(method="show_migration", role=Role.READER, what="look at a migration"),
     Rule(method="migration_log", role=Role.READER, what="read the log of a migration"),

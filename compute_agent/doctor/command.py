@@ -88,6 +88,5 @@ def _look(conf: "cfg.ConfigOpts") -> "HostLook":
 
     settings = Settings.read(conf)
     files = HostFiles(qemu_conf=settings.qemu_conf, instances_path=settings.instances_path)
-    uri = conf.libvirt.connection_uri
-    hypervisor = LibvirtHypervisor(uri, timeout_s=conf.agent.libvirt_timeout_s, files=files)
-    return HostLook(hypervisor=hypervisor, network=HostNetwork(), settings=settings, libvirt_uri=uri)
+    hypervisor = LibvirtHypervisor(settings.libvirt_uri, timeout_s=conf.agent.libvirt_timeout_s, files=files)
+    return HostLook(hypervisor=hypervisor, network=HostNetwork(), settings=settings)

@@ -30,7 +30,7 @@ def answer_libvirt(look: HostLook) -> Iterator[Diagnosis]:
         reason = str(error.fields["reason"]).rstrip(".")
         yield LIBVIRT.found(
             LIBVIRT_UNUSABLE.finding(
-                host, uri=look.libvirt_uri, reason=reason, remedy=remedy, command=command
+                host, uri=look.settings.libvirt_uri, reason=reason, remedy=remedy, command=command
             ),
             host=host,
         )
@@ -41,7 +41,9 @@ def answer_libvirt(look: HostLook) -> Iterator[Diagnosis]:
         yield LIBVIRT.found(LIBVIRT_OLD.finding(host, version=libvirt, needed=needed), host=host)
         return
     qemu = version_text(facts.hypervisor_version)
-    yield LIBVIRT.passed(f"libvirt {libvirt} with QEMU {qemu} answers at {look.libvirt_uri}.", host=host)
+    yield LIBVIRT.passed(
+        f"libvirt {libvirt} with QEMU {qemu} answers at {look.settings.libvirt_uri}.", host=host
+    )
 
 
 def answer_listening(look: HostLook) -> Iterator[Diagnosis]:

@@ -28,7 +28,6 @@ class HostLook:
     hypervisor: Hypervisor
     network: Network
     settings: Settings
-    libvirt_uri: str
     paths: Paths = field(default_factory=Paths)
 
     @property

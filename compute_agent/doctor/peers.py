@@ -1,8 +1,10 @@
 """The way from this host to others: their names, their libvirtds, their ports for the memory of guests."""
 
+import time
 from collections.abc import Iterator
 
 from common import concurrency
+from common.checks import CHECK_FAILED
 from common.diagnosis import Diagnosis
 from common.doctor_questions import PEER, PEER_PORTS
 from common.facts import HostFacts
@@ -17,6 +19,7 @@ from compute_agent.hypervisor.libvirt_errors import HypervisorError
 from compute_agent.migrate_request import connection_uri
 
 PEER_TIMEOUT_S = 20.0  # all about one of them
+PEERS_TIMEOUT_S = 20.0  # until the last is begun
 PEERS_AT_ONCE = 4  # each costs two native threads of the 20 that there are
 _NOTHING_TOLD = HostFacts(
     hypervisor_type="",
@@ -30,19 +33,27 @@ _NOTHING_TOLD = HostFacts(
 
 
 def ask_peers(look: HostLook, peers: tuple[DestinationFacts, ...]) -> tuple[Diagnosis, ...]:
-    """Some at a time, in their order. They have told of themselves, and hold their ports open."""
+    """Some at a time, in their order. They have told of themselves, and hold their ports open.
+
+    None is begun when the time for it is over; that is told of each.
+    """
+    begun_until = time.monotonic() + PEERS_TIMEOUT_S
     answers: dict[str, tuple[Diagnosis, ...]] = {}
     waiting = list(reversed(peers))
 
     def work() -> None:
-        while waiting:  # each turn takes one away
+        while waiting and time.monotonic() < begun_until:  # each turn takes one away
             peer = waiting.pop()
             answers[peer.host] = ask_peer(look, peer)
 
-    tasks = [concurrency.spawn(work) for _ in range(min(PEERS_AT_ONCE, len(peers)))]
-    for task in tasks:
-        task.wait(PEER_TIMEOUT_S * (len(peers) // PEERS_AT_ONCE + 1))
-    return tuple(line for peer in peers for line in answers[peer.host])
+    for task in [concurrency.spawn(work) for _ in range(min(PEERS_AT_ONCE, len(peers)))]:
+        task.wait(PEERS_TIMEOUT_S + 2 * PEER_TIMEOUT_S)  # `ask_peer` has a bound of its own
+    return tuple(line for peer in peers for line in answers.get(peer.host, (_not_asked(look, peer.host),)))
+
+
+def _not_asked(look: HostLook, peer: str) -> Diagnosis:
+    late = CHECK_FAILED.finding(look.host, reason=f"its turn did not come within {PEERS_TIMEOUT_S:g} s")
+    return PEER.found(late, host=look.host, peer=peer)
 
 
 def ask_peer(look: HostLook, reach: DestinationFacts) -> tuple[Diagnosis, ...]:

@@ -14,7 +14,7 @@ from compute_agent.doctor.look import HostLook, text_of
 from compute_agent.hypervisor.host_files import lock_manager_in
 
 # That no second host has mounted: what is on them is protected by being here alone.
-_LOCAL: Final = frozenset(
+LOCAL_FILE_SYSTEMS: Final = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "ramfs", ""}
 )
 PLACES_MAX = 50
@@ -41,7 +41,7 @@ def answer_locks(look: HostLook) -> Iterator[Diagnosis]:
     file_system = file_system_of_path(path)
     disk = DiskFacts(target="vda", type="file", source=path)
     lock = lock_of(disk, lock_manager=manager, file_system=file_system)
-    if not lock and file_system not in _LOCAL:
+    if not lock and file_system not in LOCAL_FILE_SYSTEMS:
         finding = LOCK_MANAGER_ABSENT.finding(host, path=path, file_system=file_system)
         yield LOCKS.found(finding, host=host)
     elif lock:
@@ -59,7 +59,7 @@ def places_of(look: HostLook) -> tuple[Place, ...]:
         if disk.type == "file" and disk.source and not disk.is_readonly
     )
     directories = [str(look.settings.instances_path), *(source.rpartition("/")[0] for source in sources)]
-    mounts = concurrency.call_blocking(_mounts, timeout_s=LOOK_TIMEOUT_S)
+    mounts = concurrency.call_blocking(read_mounts, timeout_s=LOOK_TIMEOUT_S)
     return tuple(
         Place(path=path, file_system=file_system, source=source)
         for path in list(dict.fromkeys(directories))[:PLACES_MAX]
@@ -67,5 +67,5 @@ def places_of(look: HostLook) -> tuple[Place, ...]:
     )
 
 
-def _mounts() -> str:
+def read_mounts() -> str:
     return MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
+from compute_agent.hypervisor.baseline import Baselines
 from compute_agent.hypervisor.bridges import Bridges
 from compute_agent.hypervisor.looks import CpuComparison, HostResources, MachineFit, Obstacles, Offer
 from compute_agent.hypervisor.nwfilters import NetworkFilters
@@ -196,7 +197,7 @@ class MigrationCall(Protocol):
         """Close the connection without calling; nothing happens after `issue`."""
 
 
-class Hypervisor(RemoteFiles, Bridges, StoragePools, Secrets, NetworkFilters, Protocol):
+class Hypervisor(RemoteFiles, Bridges, StoragePools, Secrets, NetworkFilters, Baselines, Protocol):
     """One host's hypervisor."""
 
     def start(self) -> None:

@@ -12,6 +12,7 @@ from common import concurrency
 from common.facts import GuestFacts, HostFacts
 from common.migration import JobStatistics
 from compute_agent.hypervisor import domain_xml, guest, job, obstacles, suitability
+from compute_agent.hypervisor.baseline import LibvirtBaselines
 from compute_agent.hypervisor.bridges import LibvirtBridges
 from compute_agent.hypervisor.classify import is_settling
 from compute_agent.hypervisor.connection import Connection
@@ -54,7 +55,12 @@ T = TypeVar("T")
 
 
 class LibvirtHypervisor(
-    LibvirtRemoteFiles, LibvirtBridges, LibvirtStoragePools, LibvirtSecrets, LibvirtNetworkFilters
+    LibvirtRemoteFiles,
+    LibvirtBridges,
+    LibvirtStoragePools,
+    LibvirtSecrets,
+    LibvirtNetworkFilters,
+    LibvirtBaselines,
 ):
     """See `driver.Hypervisor`."""
 

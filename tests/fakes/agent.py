@@ -5,6 +5,7 @@ the outcome, or None for silence (`default` and `outcome` help to make one).
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,10 @@ from common.checks import Finding
 from common.conductor_api import ConductorAPI
 from common.connections import ConnectionBatch
 from common.context import Context
+from common.diagnosis import BaselineCpu, Diagnosis, HostDiagnosis, HostSheet
 from common.dispatch import exposed
+from common.doctor_questions import HOOK, PEER
+from common.errors import NoBaselineError
 from common.facts import DiskFacts, GuestFacts, Heartbeat, HostFacts, Report
 from common.filtering import FilteringInForce, GuestFiltering
 from common.migration import (
@@ -94,6 +98,8 @@ class FakeAgent:
         self.sequence = 0
         self.accepted: dict[str, int] = {}  # instance -> epoch
         self.conductor = conductor
+        self.clock_ahead_s = 0.0
+        self.cpu = "<cpu><model>EPYC</model></cpu>"
         self.findings: tuple[Finding, ...] = ()  # of whoever examines it
         self.asked: list[str] = []  # as which side it was examined
         self.connections_taken: list[ConnectionBatch] = []
@@ -184,6 +190,34 @@ class FakeAgent:
             if known.instance == instance:
                 return FilteringInForce(driver="nftables", revision=known.filtering.revision)
         return FilteringInForce(driver="nftables")
+
+    @exposed
+    def diagnose_host(self, _context: Context, check: str) -> HostDiagnosis:
+        self.probes_of.add(check)
+        reach = DestinationFacts(connect_address=self.host, host=self.host, facts=self.facts)
+        return HostDiagnosis(
+            diagnoses=(HOOK.passed("It is there.", host=self.host),),
+            time_s=time.time() + self.clock_ahead_s,
+            sheet=HostSheet(reach=reach) if self.looks else None,
+        )
+
+    @exposed
+    def diagnose_peers(
+        self, _context: Context, own: HostSheet, peers: tuple[HostSheet, ...]
+    ) -> tuple[Diagnosis, ...]:
+        assert own.reach.host == self.host
+        assert self._answers_calls.wait(CALL_WAIT_S)
+        return tuple(PEER.passed("It is reached.", host=self.host, peer=peer.reach.host) for peer in peers)
+
+    @exposed
+    def offered_cpu(self, _context: Context) -> str:
+        return self.cpu
+
+    @exposed
+    def baseline_cpu(self, _context: Context, cpus: tuple[str, ...]) -> BaselineCpu:
+        if len(set(cpus)) > 1:
+            raise NoBaselineError(reason="CPU vendors do not match")
+        return BaselineCpu(model="EPYC", features=("require aes",), xml=cpus[0])
 
     # ---- what a test says
 

@@ -6,6 +6,7 @@ It has the client's half of `common.conductor_api.ConductorAPI`; a test compares
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from common.diagnosis import BaselineView, Diagnosis, DoctorRequest
 from common.errors import (
     HostNotFoundError,
     InstanceNotFoundError,
@@ -238,6 +239,8 @@ class FakeConductor:
     administrators: tuple[AdministratorView, ...] = ()
     audit: tuple[AuditView, ...] = ()
     checked: tuple[HostCheckView, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    baseline: tuple[BaselineView, ...] = ()
     script: Iterable[Happening] = ()
     groups: tuple[SecurityGroupView, ...] = ()
     ports: tuple[PortView, ...] = ()
@@ -275,6 +278,16 @@ class FakeConductor:
         self._fail()
         self.requests.append(request)
         return self.checked
+
+    def diagnose(self, request: DoctorRequest) -> tuple[Diagnosis, ...]:
+        self._fail()
+        self.requests.append(request)
+        return self.diagnoses
+
+    def cpu_baseline(self, hosts: tuple[str, ...]) -> BaselineView:
+        self._fail()
+        self.requests.append(hosts)
+        return self.baseline[0]
 
     def list_migrations(self, which: MigrationFilter) -> tuple[MigrationView, ...]:
         self._fail()

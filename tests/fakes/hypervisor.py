@@ -37,6 +37,7 @@ from compute_agent.hypervisor.libvirt_errors import (
 )
 from compute_agent.hypervisor.looks import Obstacles
 from compute_agent.hypervisor.xml_text import XmlText
+from tests.fakes.baselines import FakeBaselines
 from tests.fakes.domain import HOST_FACTS, FakeDomain
 from tests.fakes.network import FakeNetwork
 from tests.fakes.nwfilters import FakeNetworkFilters
@@ -89,11 +90,14 @@ class FakeMigrationCall:
         self.is_over = True
 
 
-class FakeHypervisor(FakeSuitability, FakeRemoteFiles, FakePools, FakeSecrets, FakeNetworkFilters):
+class FakeHypervisor(
+    FakeSuitability, FakeRemoteFiles, FakePools, FakeSecrets, FakeNetworkFilters, FakeBaselines
+):
     """One host. `calls` are the migrations that were issued here; `has_permit` stands for the host's hook."""
 
     def __init__(self, world: FakeWorld, name: str) -> None:
         FakeSuitability.__init__(self, self.require_up)
+        FakeBaselines.__init__(self, self.require_up)
         FakeRemoteFiles.__init__(self, world.by_uri)
         FakePools.__init__(self, self.require_up)
         FakeNetworkFilters.__init__(self, self.require_up)

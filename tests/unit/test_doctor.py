@@ -46,7 +46,6 @@ class Bench:
             hypervisor=self.hypervisor,
             network=self.world.network,
             settings=replace(self.settings, **changes),  # type: ignore[arg-type]
-            libvirt_uri="qemu:///system",
             paths=Paths(hooks=self.root / "hooks", run=self.root / "run", proc=self.root / "proc"),
         )
 
@@ -198,7 +197,7 @@ def test_a_place_on_a_server_without_locks_is_warned_of(bench, monkeypatch):
 def test_the_places_of_disks_are_told_with_what_is_mounted_there(bench, monkeypatch):
     mounts = "1 0 0:1 / / rw - ext4 /dev/vda1 rw\n2 1 0:2 / /srv\\040a rw - nfs4 nas:/export rw\n"
     assert places.mount_of("/srv a/images", mounts) == ("nfs4", "nas:/export")
-    monkeypatch.setattr(places, "_mounts", lambda: mounts)
+    monkeypatch.setattr(places, "read_mounts", lambda: mounts)
     [place] = places.places_of(bench.look(instances_path=Path("/srv a/images")))
     assert (place.file_system, place.source) == ("nfs4", "nas:/export")
 

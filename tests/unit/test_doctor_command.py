@@ -49,7 +49,7 @@ def host(tmp_path, capsys, monkeypatch):
 
     def look(conf):
         found = real(conf)
-        fields = {name: getattr(found, name) for name in ("settings", "libvirt_uri", "paths")}
+        fields = {name: getattr(found, name) for name in ("settings", "paths")}
         return type(found)(hypervisor=host.hypervisor, network=FakeNetwork(), **fields)
 
     monkeypatch.setattr(command, "_look", look)
