@@ -2,7 +2,7 @@
 
 tree=$cache/tree
 tree_release=bookworm
-tree_packages="dpkg-dev debhelper fakeroot libvirt0 lintian man-db python3 python3-venv"
+tree_packages="dpkg-dev debhelper fakeroot libvirt0 lintian man-db python3 python3-venv systemd"
 
 # Unpack and configure the packages in a directory; mmdebstrap keeps them from starting anything.
 make_tree() {
