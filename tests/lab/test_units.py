@@ -2,12 +2,12 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from lab.paths import CHECKOUT, VENV_BIN
+from tests.lab import confined
 
 UNITS = sorted((CHECKOUT / "etc" / "systemd").glob("*.service"))
 PAGE = CHECKOUT / "docs" / "operations" / "units.md"
@@ -72,35 +72,55 @@ def test_the_directories_are_made(tmp_path: Path) -> None:
     assert modes == {"etc/limosa": 0o755, "etc/limosa/pki": 0o755, "var/lib/limosa": 0o711}
 
 
-WITHOUT_WRITABLE_CODE = """
-import ctypes, os, sys
-PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
-if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0) != 0:
-    sys.exit(77)
-os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
-"""
-
-# The parts with code of their own in C or Rust, each made to do something.
-WORK_OF_BOTH = """
+# What has code of its own in C or Rust, and what only root may do, each made to work.
+WORK = {
+    "limosa-conductor": """
 import sys
 from common import concurrency
 concurrency.setup("eventlet")
-from common import identity
-import compute_agent.app, compute_agent.hypervisor.libvirt_hypervisor, conductor.app
-from compute_agent.links import HostLinks
+from common.identity import PrivateKey
+import conductor.app
 from conductor.db.engine import Database
-import libvirt
-key = identity.PrivateKey.generate()
-key.sign(b"x")
-assert concurrency.call_blocking(libvirt.getVersion, timeout_s=10)
-assert HostLinks().all()
+PrivateKey.generate().sign(b"x")
 Database("sqlite:///" + sys.argv[1]).close()
-"""
+concurrency.call_blocking(concurrency.native_socket().getaddrinfo, "localhost", 1, timeout_s=10)
+""",
+    "limosa-compute-agent": """
+import os, sys
+from common import concurrency
+concurrency.setup("eventlet")
+from common.identity import PrivateKey
+import compute_agent.app, compute_agent.hypervisor.libvirt_hypervisor, libvirt
+from compute_agent import subprocesses
+from compute_agent.links import HostLinks
+from compute_agent.subprocesses import FileAction, User
+PrivateKey.generate().sign(b"x")
+concurrency.call_blocking(libvirt.getVersion, timeout_s=10)
+assert HostLinks().all()
+native = concurrency.native_socket()
+native.socket(native.AF_PACKET, native.SOCK_RAW, 0).close()
+nobody = User(uid=65534, gid=65534)
+[done] = subprocesses.run_as(nobody, [FileAction(do="open", path="/etc/hostname")])
+assert not done.error, done
+os.close(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY))
+os.chown(sys.argv[1], 65534, 65534)
+os.chmod(sys.argv[1], 0o600)
+assert subprocesses.run_command(["qemu-img", "--version"]).code == 0
+""",
+}
 
 
-def test_neither_service_makes_code_in_memory(tmp_path: Path) -> None:
-    """MemoryDenyWriteExecute=yes, which the kernel has by itself as well (prctl, PR_SET_MDWE, 6.3)."""
-    done = run(sys.executable, "-c", WITHOUT_WRITABLE_CODE, WORK_OF_BOTH, tmp_path / "db.sqlite")
-    if done.returncode == 77:
-        pytest.skip("this kernel cannot deny it")
+@each_unit
+def test_the_service_can_work_within_what_its_unit_leaves_it(unit: Path, tmp_path: Path) -> None:
+    # Within the kernel's part of it: system calls, families, capabilities, no writable code.
+    python = VENV_BIN / "python"
+    done = run(python, confined.__file__, unit, python, "-c", WORK[unit.stem], tmp_path / "file")
     assert done.returncode == 0, done.stderr
+
+
+@each_unit
+def test_the_unit_refuses_what_nobody_needs(unit: Path) -> None:
+    calls = confined.allowed_calls(confined.settings(unit))
+    numbers = confined.numbers_of_calls()
+    for name in ("reboot", "init_module", "ptrace", "mount", "swapon", "settimeofday"):
+        assert numbers[name] not in calls, name

@@ -1,5 +1,6 @@
 """The database: its schema, its locks, compare and swap, claims."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -353,3 +354,16 @@ def test_a_guest_that_is_off_needs_no_memory_and_no_cpu(database, guest):
     with database.reading() as session:
         assert claims.used_mib(session) == {}
         assert claims.used_vcpus(session) == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_does_by_hand_leaves_the_lock_to_the_conductor(url, tmp_path, database):
+    database.close()
+    for path in tmp_path.iterdir():
+        os.chown(path, 65534, 65534)
+    lock = tmp_path / "limosa.sqlite.lock"
+    lock.unlink()
+
+    Database(url).close()
+
+    assert lock.stat().st_uid == 65534
