@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Set everything up and run all tests. Usage: ./run_tests.sh [--vm] [lint|unit|contract|crash|rpc|lab ...]
+# Set everything up and run all tests. Usage: ./run_tests.sh [--vm] [lint|unit|contract|crash|rpc|lab|packages ...]
 # With --vm: the tests on whole machines, which no other suite is part of (lab/README.md).
+# packages builds the Debian packages and installs them in a tree; it runs when it is named.
 #
 # Everything a run makes is gone when it ends, but for the installed Debian packages, .venv and .lab/cache.
 set -euo pipefail
@@ -8,7 +9,7 @@ cd "$(dirname "$0")"
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,5s/^# \{0,1\}//p' "$0"
+    sed -n '2,6s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac
