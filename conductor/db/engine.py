@@ -153,11 +153,9 @@ def _lock_against_others(url: URL) -> int:
     except OSError as error:
         raise _unusable(describe_os_error(error)) from error
     file = Path(str(url.database))
-    if os.geteuid() == 0 and file.exists():
-        owner = (
-            file.stat()
-        )  # by hand, on the conductor's database: it must be able to take the lock afterwards
-        os.fchown(lock_fd, owner.st_uid, owner.st_gid)
+    if os.geteuid() == 0 and file.exists() and file.stat().st_uid != 0:
+        # By hand, on the conductor's database: it must be able to take the lock afterwards.
+        os.fchown(lock_fd, file.stat().st_uid, file.stat().st_gid)
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
