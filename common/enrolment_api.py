@@ -8,8 +8,8 @@ from common.identity import NotProvenError
 from common.rpc import Bus
 
 INTERFACE = Interface(name="enrolment", topic=ENROLMENT_TOPIC)
-JOIN_TIMEOUT_S = 60.0  # the conductor speaks with RabbitMQ's management meanwhile
-JOIN_TRIES = 2  # the same host with the same key joins once, however often it asks
+JOIN_TIMEOUT_S = 15.0  # the conductor speaks with RabbitMQ's management meanwhile
+JOIN_TRIES = 4  # the same host with the same key joins once, however often it asks
 
 
 class CodeUnknownError(NotProvenError):

@@ -31,26 +31,26 @@ def has_block(text: str) -> bool:
 
 def made_in(text: str) -> tuple[str, ...]:
     """The files that go with the block."""
-    return tuple(line.removeprefix(_MADE) for line in _block(text) if line.startswith(_MADE))
+    return tuple(line.removeprefix(_MADE) for line in block_of(text).splitlines() if line.startswith(_MADE))
 
 
 def without_block(text: str) -> str:
     """Empty, where nothing else was in it."""
-    kept, is_inside = [], False
-    for line in text.splitlines(keepends=True):
-        bare = line.rstrip("\n")
-        if bare == BEGIN:
-            is_inside = True
-        if not is_inside:
-            kept.append(line)
-        if bare == END:
-            is_inside = False
-    return "".join(kept)
+    before, _, after = _parts(text)
+    return before + after
 
 
-def _block(text: str) -> list[str]:
-    lines = text.splitlines()
-    if BEGIN not in lines:
-        return []
-    inside = lines[lines.index(BEGIN) :]
-    return inside[: inside.index(END)] if END in inside else inside
+def block_of(text: str) -> str:
+    """With its marks; empty, where there is none."""
+    return _parts(text)[1]
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Before the block, it, and behind it."""
+    lines = text.splitlines(keepends=True)
+    bare = [line.rstrip("\n") for line in lines]
+    if BEGIN not in bare:
+        return text, "", ""
+    start = bare.index(BEGIN)
+    end = bare.index(END, start) + 1 if END in bare[start:] else len(lines)
+    return "".join(lines[:start]), "".join(lines[start:end]), "".join(lines[end:])
