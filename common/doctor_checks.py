@@ -70,6 +70,13 @@ TCP_OPEN = Check(
     severity=Severity.WARNS,
     meaning="auth_tcp is none in libvirtd.conf. TLS lets in only who has a certificate.",
 )
+HOOK_OTHER = Check(
+    code="hook_other",
+    sentence="The qemu hook of {host} at {path} is not that of this version of Limosa.",
+    hint="`limosa-compute-agent libvirt-setup --transport tls --apply`",
+    severity=Severity.WARNS,
+    meaning="Somebody changed it, or another version installed it.",
+)
 HOOK_UNSEEN = Check(
     code="hook_unseen",
     sentence="libvirt of {host} was started before it had a qemu hook, and may not call it.",

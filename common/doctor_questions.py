@@ -82,8 +82,8 @@ PORTS: Final = Question(
 )
 HOOK: Final = Question(
     word="hook",
-    meaning="Whether libvirt has our qemu hook, and calls it.",
-    checks=(pair_checks.HOOK_MISSING, doctor_checks.HOOK_UNSEEN),
+    meaning="Whether libvirt has our qemu hook, of this version, and calls it.",
+    checks=(pair_checks.HOOK_MISSING, doctor_checks.HOOK_OTHER, doctor_checks.HOOK_UNSEEN),
 )
 STATE: Final = Question(
     word="state",

@@ -1,14 +1,15 @@
-"""Whether libvirt has our qemu hook, and calls it."""
+"""Whether libvirt has our qemu hook, of this version, and calls it."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from common.diagnosis import Diagnosis
-from common.doctor_checks import HOOK_UNSEEN
+from common.doctor_checks import HOOK_OTHER, HOOK_UNSEEN
 from common.doctor_questions import HOOK
 from common.pair_checks import HOOK_MISSING
 from compute_agent.doctor.look import HostLook
+from compute_agent.libvirt_setup.command import hook_text
 
 _DAEMONS = ("libvirtd", "virtqemud")  # by the names of their units and pid files
 _STARTED_AT_FIELD = 22  # of /proc/PID/stat (proc(5)), in clock ticks since the boot
@@ -20,11 +21,14 @@ def answer_hook(look: HostLook) -> Iterator[Diagnosis]:
     if not (path.is_file() and os.access(path, os.X_OK)):
         yield HOOK.found(HOOK_MISSING.finding(host, path=path), host=host)
         return
+    if path.read_text(encoding="utf-8", errors="replace") != hook_text():
+        yield HOOK.found(HOOK_OTHER.finding(host, path=path), host=host)
+        return
     unit = _started_before_any_hook(look)
     if unit:
         yield HOOK.found(HOOK_UNSEEN.finding(host, unit=unit), host=host)
     else:
-        yield HOOK.passed(f"{path} is there.", host=host)
+        yield HOOK.passed(f"{path} is there, and of this version.", host=host)
 
 
 def _started_before_any_hook(look: HostLook) -> str:

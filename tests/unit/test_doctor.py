@@ -14,8 +14,10 @@ from compute_agent.doctor.families import FAMILIES
 from compute_agent.doctor.libvirt import answer_libvirt, answer_listening
 from compute_agent.doctor.look import Family, HostLook, Paths
 from compute_agent.doctor.running import ask
-from compute_agent.errors import NetworkError
+from compute_agent.errors import CommandError, NetworkError
+from compute_agent.libvirt_setup.command import hook_text
 from compute_agent.settings import LiveMigrationSettings, Settings
+from compute_agent.subprocesses import Finished
 from tests.fakes.hypervisor import FakeWorld
 
 
@@ -29,7 +31,7 @@ class Bench:
         for name in ("state", "images", "hooks/qemu.d", "run", "proc"):
             (root / name).mkdir(parents=True)
         self.hook = root / "hooks/qemu.d/limosa"
-        self.hook.write_text("#!/bin/sh\n")
+        self.hook.write_text(hook_text())
         self.hook.chmod(0o755)
         self.settings = Settings(
             host="compute1",
@@ -151,6 +153,11 @@ def test_no_hook_is_told(bench):
     assert one(hook.answer_hook(bench.look())).code == "hook_missing"
 
 
+def test_a_hook_of_another_version_is_told(bench):
+    bench.hook.write_text("#!/bin/sh\nexit 0\n")
+    assert one(hook.answer_hook(bench.look())).code == "hook_other"
+
+
 def test_a_first_hook_that_is_younger_than_libvirtd_needs_a_restart(bench):
     bench.daemon("libvirtd", started_at=bench.hook.stat().st_ctime - 100)
     line = one(hook.answer_hook(bench.look()))
@@ -226,8 +233,18 @@ def test_a_clock_that_nobody_keeps_is_a_warning(bench, monkeypatch):
     assert one(clock.answer_clock(bench.look())).code == "clock_loose"
 
 
-def test_the_kernel_tells_whether_the_clock_is_kept():
-    assert clock.is_kept() in (True, False)
+@pytest.mark.parametrize(("told", "is_kept"), [("yes\n", True), ("no\n", False), ("", None)])
+def test_systemd_tells_whether_the_clock_is_kept(monkeypatch, told, is_kept):
+    monkeypatch.setattr(clock, "run_command", lambda *_, **__: Finished(code=0, stdout=told, stderr=""))
+    assert clock.is_kept() is is_kept
+
+
+def test_where_nobody_tells_who_keeps_the_clock_it_is_no_finding(bench, monkeypatch):
+    def absent(*_, **__):
+        raise CommandError(program="timedatectl", reason="No such file or directory")
+
+    monkeypatch.setattr(clock, "run_command", absent)
+    assert one(clock.answer_clock(bench.look())).result is Health.PASS
 
 
 # ---- the way to a host of which only the name is known
