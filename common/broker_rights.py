@@ -89,18 +89,19 @@ def of_administrator(name: str, *, control_exchange: str) -> Rights:
 
 
 def of_conductors(*, control_exchange: str) -> Rights:
-    """To make the exchanges, write to everybody, and read what is for conductors."""
-    exchanges = (
-        control_exchange,
-        names.conductors_exchange(control_exchange),
-        names.events_exchange(control_exchange),
-    )
+    """To make the exchanges, write to everybody, and read what is for conductors.
+
+    `limosa` on a controller enters as this user, too, and may wait for answers and follow the events.
+    """
+    events = names.events_exchange(control_exchange)
+    exchanges = (control_exchange, names.conductors_exchange(control_exchange), events)
     own = (names.CONDUCTOR_TOPIC, names.ENROLMENT_TOPIC)
-    replies = _any_reply_to_conductors()
+    kinds = f"({Kind.CONDUCTOR}|{Kind.ADMINISTRATOR})"
+    queues = [rf"{re.escape(names.REPLY_PREFIX)}\.{kinds}\..*", rf"{re.escape(events)}\..*"]
     return Rights(
-        configure=_one_of(*exchanges, *own, patterns=[replies]),
-        write=_one_of(*exchanges, *own, patterns=[replies, DEFAULT_EXCHANGE]),
-        read=_one_of(names.conductors_exchange(control_exchange), *own, patterns=[replies]),
+        configure=_one_of(*exchanges, *own, patterns=queues),
+        write=_one_of(*exchanges, *own, patterns=[*queues, DEFAULT_EXCHANGE]),
+        read=_one_of(names.conductors_exchange(control_exchange), events, *own, patterns=queues),
     )
 
 

@@ -126,9 +126,8 @@ def _problems(conf: cfg.ConfigOpts, service: Service) -> Iterator[tuple[str, str
     if not Path(conf.state_path).is_absolute():
         yield "DEFAULT", "state_path", f"{conf.state_path!r} is no absolute path"
     is_service = service in (Service.CONDUCTOR, Service.AGENT)
-    if not is_service and not conf.config_file and _is_default(conf, "transport_url"):
-        files = "~/.config/limosa/client.conf nor " if service is Service.CLIENT else ""
-        missing = f"neither {files}{CONFIG_PATH} is there" if files else f"{CONFIG_PATH} is missing"
+    if service is Service.CLIENT and not conf.config_file and _is_default(conf, "transport_url"):
+        missing = f"neither ~/.config/limosa/client.conf nor {CONFIG_PATH} is there"
         yield "DEFAULT", "transport_url", f"it is not set, and {missing}"
     if is_service and not os.environ.get(BACKEND_VARIABLE) and conf.concurrency_backend != backend():
         reason = f"the service runs with {backend()}: set it in /etc/limosa/limosa.conf or a --config-file"

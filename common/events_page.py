@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from common.broker import QUEUE_MAX_MESSAGES
-from common.broker_names import events_exchange
+from common.broker_names import FEED_HEX_DIGITS, events_exchange
 from common.event_bus import PENDING_MAX
 from common.events import SCHEMA_VERSION, Event, EventType, Figures, MigrationState
 from common.wire import to_primitive
@@ -81,8 +81,10 @@ shows them as they come; any program that speaks AMQP 0-9-1 can follow as well. 
 ## On the bus
 
 A durable topic exchange, `{exchange}` (`control_exchange` and `.events`), whose routing key is the type. Bind a
-private queue with a pattern of AMQP: `*` is one word between dots, `#` any number of them. The body is JSON: the envelope
-that all messages of Limosa have, with `interface` = `events` and, in `payload`, the event as JSON text.
+private queue with a pattern of AMQP: `*` is one word between dots, `#` any number of them. An administrator's
+user of RabbitMQ may do that with queues named `{exchange}.NAME.` and {digits} hexadecimal digits; it declares the exchange
+passively. The body is JSON: the envelope that all messages of Limosa have, with `interface` = `events`
+and, in `payload`, the event as JSON text.
 
 ## Types
 
@@ -118,6 +120,7 @@ def render() -> str:
         pending=PENDING_MAX,
         queue=QUEUE_MAX_MESSAGES,
         exchange=events_exchange("limosa"),
+        digits=FEED_HEX_DIGITS,
         types=_table(("type", "what has happened"), ((f"`{kind}`", kind.meaning) for kind in EventType)),
         event=_fields(Event),
         migration=_fields(MigrationState),

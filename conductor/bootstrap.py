@@ -6,7 +6,6 @@ and takes over the key that it finds.
 
 import errno
 import os
-import pwd
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,11 +18,10 @@ from common.errors import LimosaError
 from common.identity import KeyFileError, PrivateKey, PublicKey, refuse_bad_name
 from common.states import Role
 from common.tools import say
-from conductor import introducing
+from conductor import introducing, owners
 from conductor.app import connection
 from conductor.db import audit, keys
 from conductor.db.engine import Database
-from conductor.management import DEFAULT_OWNER
 
 STATE_MODE = 0o711  # the agent's state may be there, too, with another owner
 
@@ -49,11 +47,6 @@ class BootstrappedError(LimosaError):
     hint = "`limosa admin create` makes further ones; if all keys are lost: `limosa-conductor administrator add`."
 
 
-class OwnerUnknownError(LimosaError):
-    message = "There is no user {owner}."
-    exit_code = 2
-
-
 def bootstrap(
     conf: cfg.ConfigOpts,
     *,
@@ -71,14 +64,14 @@ def bootstrap(
     `conductor.introducing` raises.
     """
     refuse_bad_name(administrator)
-    user = _user(owner)
+    user = owners.owner(owner)
     _make_state_directory(conf)
     database = Database(connection(conf), max_retries=conf.database.max_retries)
     try:
         _refuse_if_bootstrapped(database)
         users = None if client_conf is None else introducing.refuse_without_users(conf, database)
         private, public = _conductors_key(conf)
-        _give_to(user, [private, public, *_files_of(conf)])
+        owners.give_to(user, [private, public, *_files_of(conf)])
         if client_conf is None or users is None:
             key = _administrators_key(administrator_key)
             _hand_over(administrator, key, administrator_key)
@@ -86,7 +79,7 @@ def bootstrap(
             key = introducing.introduce(conf, users, name=administrator, path=client_conf)
             say(_INTRODUCED.format(name=administrator, path=client_conf))
         _register(database, administrator, key.public)
-        _give_to(user, _files_of(conf))  # SQLite's log may have come with that commit
+        owners.give_to(user, _files_of(conf))  # SQLite's log may have come with that commit
     finally:
         database.close()
     say(f"{administrator} is an administrator now, and the database is ready.")
@@ -157,21 +150,6 @@ def _register(database: Database, name: str, key: PublicKey) -> None:
     database.transact(register)
 
 
-def _user(owner: str | None) -> pwd.struct_passwd | None:
-    """Whom the files are given to; None: they stay ours."""
-    if owner is None and os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam(owner or DEFAULT_OWNER)
-    except KeyError:
-        if owner is None:
-            say(
-                f"There is no user {DEFAULT_OWNER}: the files are root's, whom the conductor must run as, then."
-            )
-            return None
-        raise OwnerUnknownError(owner=owner) from None
-
-
 def _files_of(conf: cfg.ConfigOpts) -> Iterable[Path]:
     """SQLite's files, with their directory if it is ours."""
     scheme, _, path = connection(conf).partition(":///")
@@ -181,9 +159,3 @@ def _files_of(conf: cfg.ConfigOpts) -> Iterable[Path]:
     yield from database.parent.glob(f"{database.name}*")
     if database.parent == Path(conf.state_path) / "conductor":
         yield database.parent
-
-
-def _give_to(user: pwd.struct_passwd | None, paths: Iterable[Path]) -> None:
-    if user is not None:
-        for path in paths:
-            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)

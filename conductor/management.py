@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 from common import tools
 from common.tools import say
-from conductor import host_commands, restored_command
+from conductor import broker_commands, host_commands, restored_command
+from conductor.owners import DEFAULT_OWNER
 
 if TYPE_CHECKING:
     from oslo_config import cfg
 
 Arguments = argparse.Namespace
-COMMANDS: Final = (host_commands, restored_command)  # modules with `add_to(commands, common)`
+COMMANDS: Final = (
+    broker_commands,
+    host_commands,
+    restored_command,
+)  # modules with `add_to(commands, common)`
 DEFAULT_ADMINISTRATOR: Final = "admin"
-DEFAULT_OWNER: Final = "limosa"  # the user of limosa-conductor.service
 
 
 def main(argv: Sequence[str]) -> int:
