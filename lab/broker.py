@@ -1,32 +1,32 @@
 """A private RabbitMQ node in the controller; nothing of it, epmd included, is reachable from outside."""
 
+import json
 import secrets
 import string
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab import network
 from lab.errors import LabError, last_lines
 from lab.namespaces import Namespaces
-from lab.paths import LabPaths
+from lab.paths import CHECKOUT, VENV_BIN, LabPaths
 from lab.processes import Process, command_name
 from lab.waiting import wait_until
 
 SERVICE = "rabbitmq"
-USER = "limosa"
-PORT = 5672
+USER = "lab"  # may do everything: to look on
+VIRTUAL_HOST = "limosa"
+PORT = 5672  # on the controller alone
+TLS_PORT = 5671
+DEFINITIONS = "limosa-definitions.json"  # as broker-setup calls the file
 LOG = Path("/var/log/limosa/rabbitmq.out")
 START_TIMEOUT_S = 60.0
 _ERLANG = "beam.smp"
 _RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 _AMQP_0_9_1_HEADER = b"AMQP\x00\x00\x09\x01"
 
-# The user is made at the node's first start: rabbitmqctl would take seconds.
 _CONF = """\
-listeners.tcp.default = {port}
-default_user = {user}
-default_pass = {password}
-default_user_tags.administrator = true
-loopback_users = none
 log.file = rabbitmq.log
 log.file.level = info
 log.console = false
@@ -39,15 +39,35 @@ def new_password() -> str:
 
 
 def transport_url(password: str) -> str:
-    return f"rabbit://{USER}:{password}@{network.CONTROLLER}:{PORT}/"
+    """As the lab itself enters, from the controller."""
+    return f"rabbit://{USER}:{password}@127.0.0.1:{PORT}/{VIRTUAL_HOST}"
 
 
-def configure(*, password: str, paths: LabPaths) -> None:
+def hosts_transport_url(host: str, password: str) -> str:
+    """As one host's agent enters, and nobody else."""
+    return f"rabbit://limosa-host-{host}:{password}@{network.CONTROLLER}:{TLS_PORT}/{VIRTUAL_HOST}"
+
+
+def configure(
+    host: Namespaces, *, set_up: Sequence[str], password: str, hosts: Mapping[str, str], paths: LabPaths
+) -> None:
+    """Have `limosa-conductor broker-setup` (`set_up`) write all files; users and certificates are there at the start.
+
+    The users are made at the node's first start: rabbitmqctl would take seconds. `hosts` has their passwords.
+    """
     top = _top(paths)
     top.mkdir(parents=True, exist_ok=True)
-    (top / "rabbitmq.conf").write_text(_CONF.format(port=PORT, user=USER, password=password))
-    (top / "enabled_plugins").write_text("[].\n")
+    (top / "rabbitmq.conf").write_text(_CONF)
     (top / "rabbitmq-env.conf").write_text("")
+    host.run([*set_up, "--offline", "--rabbitmq-directory", str(top), "--virtual-host", VIRTUAL_HOST])
+    users = {"lab": {"name": USER, "password": password}, "hosts": dict(hosts)}
+    subprocess.run(
+        [str(VENV_BIN / "python"), "-m", "lab.broker_users", str(top / DEFINITIONS)],
+        input=json.dumps(users),
+        text=True,
+        check=True,
+        cwd=CHECKOUT,
+    )
 
 
 def start(host: Namespaces, *, paths: LabPaths) -> None:
@@ -73,12 +93,18 @@ def node(host: Namespaces) -> Process:
 
 def trace(host: Namespaces, *, is_on: bool, paths: LabPaths) -> None:
     """Have the node copy every message that enters or leaves it to the exchange amq.rabbitmq.trace, or stop that."""
-    _control(host, "trace_on" if is_on else "trace_off", paths=paths)
+    _control(host, "trace_on" if is_on else "trace_off", "-p", VIRTUAL_HOST, paths=paths)
+
+
+def restore_users(host: Namespaces, *, paths: LabPaths) -> None:
+    """Let everybody in again whom the node let in at its first start. Takes seconds."""
+    _control(host, "import_definitions", str(_top(paths) / DEFINITIONS), paths=paths)
 
 
 def queues(host: Namespaces, *, paths: LabPaths) -> set[str]:
     """Return the names of all queues that the node has. Takes seconds."""
-    return set(_control(host, "list_queues", "name", "--no-table-headers", paths=paths).split())
+    words = ("list_queues", "-p", VIRTUAL_HOST, "name", "--no-table-headers")
+    return set(_control(host, *words, paths=paths).split())
 
 
 def _control(host: Namespaces, *words: str, paths: LabPaths) -> str:
@@ -94,6 +120,7 @@ def _environment(paths: LabPaths) -> dict[str, str]:
         "RABBITMQ_NODENAME": f"limosa@{network.CONTROLLER}",
         "RABBITMQ_CONF_ENV_FILE": str(top / "rabbitmq-env.conf"),
         "RABBITMQ_CONFIG_FILE": str(top / "rabbitmq.conf"),
+        "RABBITMQ_CONFIG_FILES": str(top / "conf.d"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(top / "enabled_plugins"),
         "RABBITMQ_MNESIA_BASE": str(top / "mnesia"),
         "RABBITMQ_LOG_BASE": str(top / "log"),
@@ -112,9 +139,10 @@ def _speaks_amqp(host: Namespaces, script: Process) -> bool:
 
 
 def _greets(host: Namespaces) -> bool:
-    """Send AMQP's header from within the namespace; a node that is ready answers with Connection.Start."""
+    """Send AMQP's header from within the namespace; a node that is ready answers with Connection.Start, and on TLS."""
     code = (
-        f"import socket,sys; s=socket.create_connection(({network.CONTROLLER!r},{PORT}),2); s.settimeout(2);"
+        f"import socket,sys; socket.create_connection(({network.CONTROLLER!r},{TLS_PORT}),2).close();"
+        f" s=socket.create_connection(('127.0.0.1',{PORT}),2); s.settimeout(2);"
         f" s.sendall({_AMQP_0_9_1_HEADER!r}); sys.exit(s.recv(1) != b'\\x01')"
     )
     return host.run(["/usr/bin/python3", "-I", "-S", "-c", code], check=False).returncode == 0

@@ -83,7 +83,7 @@ class Lab:
 
     @property
     def transport_url(self) -> str:
-        """Where the broker is, with its password."""
+        """Where the broker is, as the lab itself may enter it from the controller, with its password."""
         return broker.transport_url(self._record.broker_password)
 
     def host(self, name: str) -> Namespaces:
@@ -218,9 +218,9 @@ class Lab:
 
     def _start_infrastructure(self, settings: Mapping[str, str]) -> None:
         for name in (network.CONTROLLER, *self.compute_hosts):
-            base = services.base_configuration(name, password=self._record.broker_password)
+            base = services.base_configuration(name)
             services.write_configuration(name, {**base, **settings}, paths=self.paths)
-        broker.configure(password=self._record.broker_password, paths=self.paths)
+        self._configure_broker()
         for name in self.compute_hosts:
             libvirtd.configure(name, paths=self.paths)
         waiting.all_at_once(
@@ -229,6 +229,25 @@ class Lab:
                 *(partial(_start_libvirtd, there) for there in self._compute()),
             ]
         )
+
+    def _configure_broker(self) -> None:
+        """Make a user for each host, and give each its password and the certificate that it believes."""
+        passwords = {name: broker.new_password() for name in self.compute_hosts}
+        program = str(services.program(services.CONDUCTOR))
+        broker.configure(
+            self.controller,
+            set_up=(program, "broker-setup", "--config-file", str(services.CONFIG_FILE)),
+            password=self._record.broker_password,
+            hosts=passwords,
+            paths=self.paths,
+        )
+        certificate = services.CA_CERTIFICATE.relative_to("/")
+        for name, password in passwords.items():
+            copy = self.paths.host(name) / certificate
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.paths.host(network.CONTROLLER) / certificate, copy)
+            way = services.way_to_broker(name, password=password)
+            services.write_configuration(name, way, paths=self.paths)
 
     def _compute(self) -> list[Namespaces]:
         return [self.host(name) for name in self.compute_hosts]

@@ -17,15 +17,15 @@ AGENT = "limosa-compute-agent"
 READY_TIMEOUT_S = 60.0
 ASK_TIMEOUT_S = 1
 CONFIG_FILE = Path("/etc/limosa/limosa.conf")
+CA_CERTIFICATE = Path("/etc/limosa/pki/ca.pem")
 
 Values = Mapping[str, str]  # "section.option" -> value
 
 
-def base_configuration(name: str, *, password: str) -> dict[str, str]:
-    """Return what a host's limosa.conf says unless the user of the lab wants it otherwise."""
+def base_configuration(name: str) -> dict[str, str]:
+    """Return what a host's limosa.conf says unless the user of the lab wants it otherwise, but for the broker."""
     values = {
         "DEFAULT.host": name,
-        "DEFAULT.transport_url": broker.transport_url(password),
         "DEFAULT.state_path": "/var/lib/limosa",
         "DEFAULT.log_level": "INFO",
     }
@@ -42,6 +42,15 @@ def base_configuration(name: str, *, password: str) -> dict[str, str]:
         values["vnc.server_listen"] = management
         values["network.vtep_address"] = management
     return values
+
+
+def way_to_broker(name: str, *, password: str) -> dict[str, str]:
+    """Return what a compute host's limosa.conf says of the broker; the controller's is written by broker-setup."""
+    return {
+        "DEFAULT.transport_url": broker.hosts_transport_url(name, password),
+        "oslo_messaging_rabbit.ssl": "true",
+        "oslo_messaging_rabbit.ssl_ca_file": str(CA_CERTIFICATE),
+    }
 
 
 def write_configuration(name: str, values: Values, *, paths: LabPaths) -> None:
@@ -73,9 +82,7 @@ def program(name: str) -> Path:
     """Return a console script of the venv; raises LabError when it is not there."""
     path = VENV_BIN / name
     if not path.exists():
-        raise LabError(
-            f"{path} does not exist", hint="run lab/bootstrap.sh; `up --without-services` needs none"
-        )
+        raise LabError(f"{path} does not exist", hint="run lab/bootstrap.sh")
     return path
 
 

@@ -163,9 +163,9 @@ def test_a_configuration_that_is_not_there(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        (":5672/", ":5673/", "cannot be reached: controller:5673: Connection refused"),
-        ("@controller:", "@nowhere:", "cannot be reached: nowhere:5672"),
-        ("limosa:", "limosa:x", "refuses us"),
+        (":5671/", ":5673/", "cannot be reached: controller:5673: Connection refused"),
+        ("@controller:", "@nowhere:", "cannot be reached: nowhere:5671"),
+        ("limosa-conductor:", "limosa-conductor:x", "refuses us"),
     ],
     ids=["port", "name", "password"],
 )

@@ -165,7 +165,7 @@ def test_a_broker_that_is_not_there_is_told_in_a_sentence(lab: Lab) -> None:
 
 
 def test_a_wrong_password_is_told_in_a_sentence(lab: Lab) -> None:
-    wrong = "OS_DEFAULT__TRANSPORT_URL=rabbit://limosa:s3cret@controller:5672/"
+    wrong = "OS_DEFAULT__TRANSPORT_URL=rabbit://limosa:s3cret@controller:5671/"
     refused = lab.controller.run(["env", wrong, *lab.limosa_argv(), "events", "--follow"], check=False)
 
     assert (refused.returncode, refused.stdout) == (1, "")

@@ -2,44 +2,20 @@
 
 import base64
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from lab import broker
 from lab.guest.domain import DESCRIPTION
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
 from lab.volumes import VolumeServers, initiator
 from tests.lab import observer
+from tests.lab.messages import captured_messages
 
 PASSWORD = "s3cr3tvn"  # VNC knows eight characters
 CHAP_PASSWORD = "ch4p-s3cr3t-w0rd"  # 12 to 16 characters
 CHAP_PASSWORD_BASE64 = base64.b64encode(CHAP_PASSWORD.encode()).decode()
 MARKERS = (PASSWORD, CHAP_PASSWORD, CHAP_PASSWORD_BASE64, DESCRIPTION, "<domain", "<devices>")
-LOGS = Path("/var/log/limosa")
-CAPTURE = Path(__file__).parent / "capture.py"
-
-
-@contextmanager
-def captured_messages(lab: Lab) -> Iterator[Path]:
-    """A file with all that goes through the broker meanwhile."""
-    messages, output = LOGS / "captured.jsonl", LOGS / "capture.out"
-    url = lab.transport_url.replace("rabbit://", "amqp://")
-    broker.trace(lab.controller, is_on=True, paths=lab.paths)
-    capture = lab.controller.spawn("capture", [sys.executable, str(CAPTURE), url, str(messages)], log=output)
-    try:
-        said = lab.controller.seen_from_outside(output)
-        observer.wait_until(
-            lambda: "listening" in said.read_text(), what="messages are captured", timeout_s=20
-        )
-        yield lab.controller.seen_from_outside(messages)
-    finally:
-        capture.send(signal.SIGKILL)
-        broker.trace(lab.controller, is_on=False, paths=lab.paths)
 
 
 def test_a_password_in_the_xml_is_nowhere_but_at_libvirt(lab: Lab, guest_name: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import broker
 from lab.faults import Victim
 from lab.lab import Lab
 from tests.lab import observer
@@ -145,6 +146,7 @@ def test_a_host_that_is_removed_is_not_heard_and_takes_no_guest(lab: Lab, boot_i
     finally:
         public_key = ["--public-key", "/etc/limosa/compute2.pub"]
         lab.exec("controller", [*conductor, "host", "add", "compute2", *public_key, *files])
+        broker.restore_users(lab.controller, paths=lab.paths)  # removing it has removed its user
         lab.wait_until_agents_are_up()
     observer.assert_one_guest(lab, NAME, host="compute1", boot_id=boot_id)
 

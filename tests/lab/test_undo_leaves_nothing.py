@@ -139,7 +139,11 @@ def test_a_failure_in_each_part_leaves_both_hosts_as_they_were(
 
 def kept_queues(lab: Lab) -> set[str]:
     """Without those in which a command waited for its answer: they expire by themselves."""
-    return {name for name in broker.queues(lab.controller, paths=lab.paths) if not name.startswith("reply_")}
+    return {
+        name
+        for name in broker.queues(lab.controller, paths=lab.paths)
+        if not name.startswith("limosa-reply.")
+    }
 
 
 def differences_after_failing(
