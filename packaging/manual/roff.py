@@ -41,6 +41,9 @@ def page(program: Program, *, version: str) -> str:
         ".TP",
         "\\fI/etc/limosa/limosa.conf\\fR",
         "the configuration of all programs of a machine",
+        ".TP",
+        "\\fI/usr/share/doc/limosa\\fR",
+        "the documents; client.md there has the exit codes",
     ]
     return "\n".join([*lines, *_see_also(program.see_also)]) + "\n"
 

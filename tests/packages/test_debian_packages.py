@@ -84,9 +84,12 @@ def test_a_purge_leaves_nothing_but_the_user(machine):
 def test_a_purge_leaves_what_somebody_else_has_put_there(machine):
     machine.install()
     machine.run("touch /etc/limosa/notes.txt /var/lib/limosa/conductor/conductor.sqlite")
+    machine.run("mkdir -p /var/lib/limosa/libvirt-setup/backup")
 
     machine.run("dpkg --purge --force-depends limosa-compute-agent")
-    machine.run("test -e /var/lib/limosa/conductor/conductor.sqlite")
+    machine.run(
+        "test -e /var/lib/limosa/conductor/conductor.sqlite -a -d /var/lib/limosa/libvirt-setup/backup"
+    )
     machine.run(f"dpkg --purge --force-depends {' '.join(NAMES)}")
 
     machine.run("test -e /etc/limosa/notes.txt")
