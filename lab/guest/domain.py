@@ -39,6 +39,7 @@ class Domain:
     devices: str = ""
     boot: str = BOOT_FROM_DISK  # what stands in <os> besides its type
     bridge: str = network.GUEST_BRIDGE
+    emulator: Path = EMULATOR
     vnc_listen: str | None = None  # an address of its host only: no other host can start the guest with it
     vnc_password: str | None = None
 
@@ -71,7 +72,7 @@ def render(domain: Domain) -> str:
   <on_reboot>restart</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <emulator>{escape(str(EMULATOR))}</emulator>
+    <emulator>{escape(str(domain.emulator))}</emulator>
 {"".join(_disk(disk) for disk in domain.disks)}\
     <interface type='bridge'>
       <mac address='{network.guest_mac(domain.number)}'/>

@@ -43,8 +43,8 @@ _OF_ROLE = {
 # What docs/install.md installs on a machine of that role beside our own packages, and what those depend on: it comes
 # from the lab's repository, so the files are kept beside the disk.
 _TO_BE_INSTALLED = {
-    Role.CONTROLLER: ("rabbitmq-server", "python3-venv", "adduser"),
-    Role.COMPUTE: ("nftables", "conntrack", "qemu-block-extra", "python3-venv", "adduser"),
+    Role.CONTROLLER: ("rabbitmq-server", "libvirt0"),
+    Role.COMPUTE: ("nftables", "conntrack"),
 }
 # Timers and the like that only cost time in a machine that lives for minutes.
 _MASKED = (

@@ -79,6 +79,11 @@ class VmLab:
         theirs = [deb for role in Role for deb in disk.dependencies(role, paths=self.paths)]
         repository.publish(self._repository, [*theirs, *packages])
 
+    def offer(self, file: Path, *, name: str) -> str:
+        """Return the URL under which every machine can fetch a file until the next `publish`."""
+        shutil.copy(file, self._repository / name)
+        return f"http://{network.REPOSITORY_NAME}:{network.REPOSITORY_PORT}/{name}"
+
     @property
     def _repository(self) -> Path:
         return self.paths.top / "repository"

@@ -1,9 +1,9 @@
-"""The machines' two networks: management 10.87.0.0/24 and data 10.88.0.0/24, two bridges that only the lab sees.
+"""The machines' two networks: management 10.87.0.0/24 and data 10.78.0.0/24, two bridges that only the lab sees.
 
     compute1 [mgmt] ---- [compute1-m] br-mgmt [10.87.0.1: the packages]
-    compute1 [br-data [data]] ---- [compute1-d] br-data [10.88.0.1: the prober]
+    compute1 [br-data [data]] ---- [compute1-d] br-data [10.78.0.1: the prober]
 
-Each tap is a QEMU's. Tagged frames (VLANs) pass through the bridges as they are.
+Each tap is a QEMU's. The guests take addresses of 10.78.0.0/24. Tagged frames (VLANs) pass through the bridges as they are.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ NAMES = (CONTROLLER, *COMPUTE)
 REPOSITORY_NAME = "packages"
 REPOSITORY_PORT = 8080
 SWITCH_MANAGEMENT = "10.87.0.1"
-SWITCH_DATA = "10.88.0.1"
+SWITCH_DATA = "10.78.0.1"
 PREFIX = 24
 
 _NUMBERS = {CONTROLLER: 2, "compute1": 11, "compute2": 12}
@@ -34,7 +34,7 @@ class Addresses:
 
 def addresses(name: str) -> Addresses:
     number = _NUMBERS[name]
-    return Addresses(management=f"10.87.0.{number}", data=f"10.88.0.{number}")
+    return Addresses(management=f"10.87.0.{number}", data=f"10.78.0.{number}")
 
 
 def macs(name: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from lab.errors import LabError
+from lab.paths import CHECKOUT
 from lab.vm import page
 
 PAGE = """\
@@ -49,3 +50,9 @@ def test_a_block_without_a_machine_is_refused_with_its_line(words: str) -> None:
 def test_a_block_that_is_never_closed_is_refused() -> None:
     with pytest.raises(LabError, match="line 1: this block is never closed"):
         page.blocks("```sh controller\ntrue\n")
+
+
+def test_the_first_migration_is_at_most_twelve_commands_away() -> None:
+    # What one types on both hosts counts once; shared storage is the administrator's own.
+    text = (CHECKOUT / "docs" / "install.md").read_text().partition("## Shared storage by NFS")[0]
+    assert sum(block.commands for block in page.blocks(text)) <= 12
