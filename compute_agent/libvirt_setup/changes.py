@@ -110,6 +110,8 @@ class Changes:
         files = dict(old.files)
         for edit in plan.edits:
             known = files.get(str(edit.path))
+            if known is not None and not self._is_untouched(edit.path, known):
+                continue  # the backup lacks what somebody has written since: the undo has to leave this file
             has_backup = self._back_up(edit.path) if known is None else known.has_backup
             files[str(edit.path)] = FileRecord(sha256=_digest(edit.text), has_backup=has_backup)
         missing = (directory for edit in plan.edits for directory in self._missing(edit.path.parent))
@@ -186,12 +188,10 @@ class Changes:
 
     def _undo_file(self, path: Path, one: FileRecord, undone: Undone) -> Undone:
         here = self._at(path)
-        if not here.exists() and not one.has_backup:
+        if self._is_as_before(path, one):  # an undo that was cut short has put this one back already
             return undone
-        if here.exists() and _digest(here.read_text(encoding="utf-8", errors="replace")) != one.sha256:
-            # An undo that was cut short has put this one back already.
-            is_back = one.has_backup and here.read_bytes() == self._backup_of(path).read_bytes()
-            return undone if is_back else replace(undone, left=(*undone.left, path))
+        if here.exists() and not self._is_as_written(path, one):
+            return replace(undone, left=(*undone.left, path))
         if not one.has_backup:
             here.unlink()
             return replace(undone, removed=(*undone.removed, path))
@@ -199,6 +199,19 @@ class Changes:
         return replace(undone, restored=(*undone.restored, path))
 
     # ---- within
+
+    def _is_untouched(self, path: Path, one: FileRecord) -> bool:
+        return self._is_as_written(path, one) or self._is_as_before(path, one)
+
+    def _is_as_written(self, path: Path, one: FileRecord) -> bool:
+        here = self._at(path)
+        return here.exists() and hashlib.sha256(here.read_bytes()).hexdigest() == one.sha256
+
+    def _is_as_before(self, path: Path, one: FileRecord) -> bool:
+        here = self._at(path)
+        if not here.exists() or not one.has_backup:
+            return not here.exists() and not one.has_backup
+        return here.read_bytes() == self._backup_of(path).read_bytes()
 
     def _keep(self, record: Record) -> None:
         durable.write(self._directory / _RECORD, json.dumps(asdict(record), indent=1))

@@ -176,6 +176,20 @@ def test_undo_leaves_a_file_that_somebody_has_changed_since(host, authority):
     assert HOOK not in host.tree()
 
 
+def test_undo_leaves_a_file_that_somebody_has_changed_between_two_applies(host, authority):
+    host.join(authority)
+    host.setup("--apply")
+    conf = host.root / "etc/limosa/limosa.conf"
+    conf.write_text(conf.read_text() + "[pki]\nvalid_days = 1\n")
+
+    host.setup("--apply", "--transport", "ssh")
+    code, said = host.setup("--undo")
+
+    assert code == 1
+    assert "somebody has changed it since: /etc/limosa/limosa.conf" in said
+    assert "valid_days = 1" in conf.read_text()
+
+
 def test_undo_of_nothing_says_so(host):
     assert host.setup("--undo") == (0, "There was nothing to take back.\n")
 
