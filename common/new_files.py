@@ -21,6 +21,12 @@ def replace(path: Path, text: str, *, mode: int, owner: tuple[int, int] | None =
         Path(beside).rename(path)
 
 
+def make_directory(path: Path, *, mode: int) -> None:
+    """With this mode, whatever the umask of whoever runs it. Raises OSError, FileExistsError where one is already."""
+    path.mkdir(mode=mode)
+    path.chmod(mode)
+
+
 @contextmanager
 def _written_beside(path: Path, text: str, *, mode: int) -> Iterator[str]:
     """A file in the same directory, and so on the same file system; gone at the end unless it was renamed."""

@@ -19,6 +19,7 @@ NAME: Final = "Limosa CA"
 VALID_DAYS: Final = 7_300
 CERTIFICATE_MODE: Final = 0o644
 KEY_MODE: Final = 0o600
+DIRECTORY_MODE: Final = 0o755  # RabbitMQ's user reads its certificate there
 _GROUP: Final = "pki"
 
 
@@ -49,7 +50,7 @@ def make(conf: cfg.ConfigOpts) -> tuple[Path, Path]:
         load(conf)
         return certificate, key
     for path in (certificate, key):
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_directory(path.parent)
     certificate_pem, key_pem = certificates.new_authority(NAME, valid_days=VALID_DAYS)
     new_files.write_new(key, key_pem, mode=KEY_MODE)
     new_files.write_new(certificate, certificate_pem, mode=CERTIFICATE_MODE)
@@ -72,6 +73,12 @@ def load(conf: cfg.ConfigOpts) -> Authority:
 def certificate_of(conf: cfg.ConfigOpts) -> str:
     """The public half alone, for whoever needs no more; raises ConfigurationError."""
     return _read(conf, "ca_certificate")
+
+
+def _make_directory(path: Path) -> None:
+    if not path.is_dir():
+        _make_directory(path.parent)
+        new_files.make_directory(path, mode=DIRECTORY_MODE)
 
 
 def _read(conf: cfg.ConfigOpts, option: str) -> str:

@@ -111,7 +111,7 @@ def _make_directory(path: Path, undo: ExitStack) -> None:
     if path.is_dir():
         return
     _make_directory(path.parent, undo)
-    path.mkdir(mode=DIRECTORY_MODE)
+    new_files.make_directory(path, mode=DIRECTORY_MODE)
     undo.callback(path.rmdir)
 
 

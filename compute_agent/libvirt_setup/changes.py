@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from common import new_files
 from compute_agent import durable
 from compute_agent.errors import CommandError
 from compute_agent.libvirt_setup.model import Content, Edit, Plan, SetupError
@@ -139,7 +140,8 @@ class Changes:
         path = self._at(edit.path)
         for directory in self._missing(edit.path.parent):
             is_private = edit.content is Content.KEY and Path(directory) == edit.path.parent
-            self._at(Path(directory)).mkdir(mode=0o700 if is_private else 0o755)
+            # QEMU's user goes through the others, also where root's umask is 077.
+            new_files.make_directory(self._at(Path(directory)), mode=0o700 if is_private else 0o755)
         is_root = os.geteuid() == 0
         uid, gid, mode = 0, _gid(edit.group) if is_root else 0, edit.mode
         if path.exists() and edit.content is Content.TEXT:

@@ -1,5 +1,6 @@
 """The conductors' CA: made once, kept, and told when its files will not do; and what goes to RabbitMQ of a password."""
 
+import os
 import stat
 from datetime import UTC, datetime
 
@@ -37,6 +38,15 @@ def test_only_its_owner_may_read_the_key(conf):
     _, key = authority.make(conf)
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert "PRIVATE" not in repr(authority.load(conf))
+
+
+def test_rabbitmqs_user_reaches_its_directory_whatever_roots_umask_is(conf):
+    before = os.umask(0o077)
+    try:
+        certificate, _ = authority.make(conf)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(certificate.parent.stat().st_mode) == 0o755
 
 
 def test_what_is_missing_or_of_another_pair_is_told(conf):

@@ -1,9 +1,11 @@
 """A host becomes a member, stops being one, and is as it was before whenever something is refused on the way."""
 
+import os
 import socket
 import ssl
 import stat
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,7 +29,7 @@ from compute_agent.joining.join import (
     Request,
     join,
 )
-from compute_agent.joining.places import FileRefusedError, ForeignFileError
+from compute_agent.joining.places import FileRefusedError, ForeignFileError, Places, make_directories
 
 HOST = "compute1"
 USER = "limosa-host-compute1"
@@ -222,6 +224,19 @@ def test_what_is_refused_changes_nothing(host, prepare, expected):
 
     assert host.files() == before
     assert host.etc.exists() == bool(before), "nor is a directory left behind"
+
+
+def test_the_directories_are_passable_whatever_roots_umask_is(tmp_path):
+    paths = Places(**dict.fromkeys(Places.__slots__, tmp_path / "etc/limosa/a"))
+
+    before = os.umask(0o077)
+    try:
+        make_directories(paths, ExitStack())
+    finally:
+        os.umask(before)
+
+    for path in ("etc", "etc/limosa"):
+        assert stat.S_IMODE((tmp_path / path).stat().st_mode) == 0o755
 
 
 def test_a_file_that_may_not_be_written_is_found_before_the_code_is_used(host):

@@ -137,6 +137,19 @@ def test_apply_does_what_print_showed_and_undo_takes_all_of_it_back(host, author
     assert systemd.enabled == []
 
 
+def test_qemus_user_reaches_its_certificates_whatever_roots_umask_is(host, authority):
+    host.join(authority)
+
+    before = os.umask(0o077)
+    try:
+        host.setup("--apply")
+    finally:
+        os.umask(before)
+
+    for path, mode in (("etc/pki", 0o755), ("etc/pki/qemu", 0o755), ("etc/pki/libvirt/private", 0o700)):
+        assert stat.S_IMODE((host.root / path).stat().st_mode) == mode, path
+
+
 def test_a_second_apply_changes_nothing_and_the_backup_stays_the_first(host, authority):
     host.join(authority)
     before = host.tree()
