@@ -162,6 +162,11 @@ def is_issued_by(certificate_pem: str, *, authority_pem: str) -> bool:
     return _leads_to(_load(certificate_pem), _load(authority_pem))
 
 
+def is_good_for(certificate_pem: str, name: str) -> bool:
+    """Whether the first certificate of the text has this name, or one that covers it; raises CertificateError."""
+    return any(_covers(one, name) for one in _names_of(_load_one(certificate_pem)))
+
+
 def is_key_of(key_pem: str, certificate_pem: str) -> bool:
     """Whether the private key is the certificate's; raises CertificateError."""
     certificate = _load_one(certificate_pem)

@@ -93,6 +93,12 @@ class HostFacts:
     instances_path: str = ""  # [agent]instances_path; empty: the agent is of an older version
     vtep_address: str = ""  # where its tunnels end; empty: it has none
     networks: tuple[str, ...] = ()  # managed ones that stand here
+    tls_directory: str = (
+        ""  # where its QEMU looks for certificates for guests' memory; empty: of an older version
+    )
+    tls_certificate: str = ""  # the one in it, in PEM; empty: there is none
+    tls_authority: str = ""  # whose certificates its QEMU believes, in PEM
+    tls_problem: str = ""  # why what is in that directory cannot be used, a sentence
     network_problems: tuple[tuple[str, str], ...] = ()  # (network, why it does not stand where it should)
 
 

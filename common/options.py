@@ -17,6 +17,7 @@ from common.network_options import NETWORK_OPTIONS
 from common.pki_options import PKI_OPTIONS
 from common.states import VersionRule
 from common.storage_options import STORAGE_OPTIONS
+from common.tls_options import TLS_OPTIONS
 from common.volume_options import VOLUME_OPTIONS
 
 BANDWIDTH_MAX_MIB_S = 2**31  # libvirt converts it to bytes in 64 bits
@@ -420,7 +421,7 @@ GROUPS: dict[str | None, list[cfg.Opt]] = {
     "database": DATABASE_OPTIONS,
     "conductor": CONDUCTOR_OPTIONS,
     "agent": AGENT_OPTIONS,
-    "libvirt": LIBVIRT_OPTIONS,
+    "libvirt": [*LIBVIRT_OPTIONS, *TLS_OPTIONS],
     "media": MEDIA_OPTIONS,
     "vnc": VNC_OPTIONS,
     "spice": SPICE_OPTIONS,

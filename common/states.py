@@ -104,6 +104,14 @@ class DiskWay(StrEnum):
     EMPTY = "empty"  # a drive without a medium
 
 
+class MemoryTls(StrEnum):
+    """[libvirt]live_migration_tls: whether what a guest takes with it is encrypted."""
+
+    AUTO = "auto"  # where both hosts can
+    REQUIRED = "required"
+    OFF = "off"
+
+
 class MissingMedium(StrEnum):
     """What becomes of a medium, or a file that a guest is started with, that the dest has not."""
 

@@ -73,6 +73,12 @@ class TransferPlan:
     volumes: tuple[VolumeConnection, ...] = ()
     interfaces: tuple[InterfaceFacts, ...] = ()
     secrets: tuple[str, ...] = ()  # uuid or usage of the libvirt secrets that its XML names
+    is_encrypted: bool = (
+        False  # memory and disks are sent with QEMU's TLS: both hosts have shown that they can
+    )
+    tls_name: str = (
+        ""  # of those in the dest's certificate, for which its QEMU is asked; empty: left to libvirt
+    )
 
     @property
     def copied(self) -> tuple[DiskTransfer, ...]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from compute_agent.hypervisor.host_files import setting_in
+from compute_agent.hypervisor.qemu_conf import setting_in
 
 LIBVIRT_AUTHORITY: Final = Path("/etc/pki/CA/cacert.pem")
 LIBVIRT_SERVER: Final = Path("/etc/pki/libvirt/servercert.pem")

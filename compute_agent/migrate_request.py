@@ -3,12 +3,14 @@
 import ipaddress
 
 from common.migration import DestinationFacts, LiveArguments
+from common.transfer import TransferPlan
 from compute_agent.hypervisor import domain_xml
 from compute_agent.hypervisor.driver import Definition, MigrateRequest
 from compute_agent.hypervisor.flags import flags_value
 from compute_agent.settings import LiveMigrationSettings
 
 TUNNELLED = "VIR_MIGRATE_TUNNELLED"
+TLS = "VIR_MIGRATE_TLS"
 DEFAULT_SCHEME = "tcp"
 # The dest has each disk's chain of images: only the uppermost is copied. Without a chain it is all there is.
 BLOCK = "VIR_MIGRATE_NON_SHARED_INC"
@@ -25,24 +27,26 @@ def migrate_request(
     migration: str,
     further_flags: tuple[str, ...] = (),
 ) -> MigrateRequest:
-    """The call that moves the guest: the configured flags, and nothing that the operator did not ask for.
+    """The call that moves the guest: the configured flags, and encrypted where the plan says that both hosts can.
 
     The inactive XML goes along by itself, so that changes pending for the guest's next start survive. Of a transient
     guest libvirt persists the live one, which post_live_migration_at_destination undefines again.
     """
     inactive = definition.inactive_xml
-    copied = arguments.plan.copied if arguments.plan is not None else ()
+    plan = arguments.plan or TransferPlan()  # None: of a conductor before the first that copies anything
+    copied, tls_flags = plan.copied, (TLS,) if plan.is_encrypted else ()
     has_volume = any(disk.type == "volume" for disk in copied)
     block_flags = (BLOCK_WITH_VOLUMES if has_volume else BLOCK,) if copied else ()
     return MigrateRequest(
         dconnuri=connection_uri(settings, arguments.dest_facts.connect_address),
         migrate_uri=memory_uri(settings, arguments.dest_facts),
-        flags=flags_value((*settings.flags, *block_flags, *further_flags)),
+        flags=flags_value((*settings.flags, *tls_flags, *block_flags, *further_flags)),
         bandwidth_mib_s=settings.bandwidth_mib_s,
         dest_xml=domain_xml.dest_xml(definition.live_xml, changes=arguments.changes, migration=migration),
         persist_xml=None if inactive is None else domain_xml.persist_xml(inactive, changes=arguments.changes),
         copied_disks=tuple(disk.target for disk in copied),
         disks_port=settings.disks_port,
+        tls_name=plan.tls_name,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from common.facts import GuestFacts
 from common.transfer import DiskImage, DiskTransfer, TransferPlan
 from common.volumes import joined
+from compute_agent import encryption
 from compute_agent.checks.look import SourceLook
 from compute_agent.checks.storage import Ways
 from compute_agent.checksums import Checksums
@@ -22,11 +23,14 @@ def plan_of(
 
     Raises OSError, WorkStoppedError, StorageSilentError.
     """
+    is_encrypted = encryption.is_agreed(look.source, look.dest, settings=look.settings.live_migration)
     return TransferPlan(
         disks=tuple(_with_checksums(disk, checksums, is_stopped) for disk in ways.disks),
         volumes=joined(look.guest.volumes, look.declared.volumes),
         interfaces=look.guest.interfaces,
         secrets=look.guest.secrets,
+        is_encrypted=is_encrypted,
+        tls_name=encryption.tls_name(look.reach) if is_encrypted else "",
     )
 
 

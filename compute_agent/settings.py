@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
-from common.states import MissingBaseImage, MissingMedium
+from common.states import MemoryTls, MissingBaseImage, MissingMedium
 from compute_agent.firewall.settings import FirewallSettings
 from compute_agent.network_settings import NetworkSettings
 from compute_agent.volume_settings import VolumeSettings
@@ -20,6 +20,7 @@ class LiveMigrationSettings:
     flags: tuple[str, ...]  # full names
     uri: str | None = None  # with one %s
     scheme: str | None = None
+    tls: MemoryTls = MemoryTls.AUTO
     bandwidth_mib_s: int = 0
     disks_port: int = 0  # of the dest; 0: libvirt chooses
     downtime_max_ms: int = 500
@@ -117,6 +118,7 @@ def _live_migration(conf: cfg.ConfigOpts) -> LiveMigrationSettings:
         flags=tuple(options.live_migration_flag),
         uri=options.live_migration_uri,
         scheme=options.live_migration_scheme,
+        tls=MemoryTls(options.live_migration_tls),
         bandwidth_mib_s=options.live_migration_bandwidth,
         disks_port=options.live_migration_disks_port,
         downtime_max_ms=options.live_migration_downtime,

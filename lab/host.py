@@ -13,6 +13,7 @@ from lab.processes import Process
 _OWN_DIRECTORIES = (
     "etc/libvirt",
     "etc/limosa",
+    "etc/pki",
     "var/lib/libvirt",
     "var/lib/limosa",
     "var/log/libvirt",

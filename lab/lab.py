@@ -8,7 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from lab import broker, enrolment, faults, host, libvirtd, network, prober, record, services, storage, waiting
+from lab import (
+    broker,
+    enrolment,
+    faults,
+    host,
+    libvirtd,
+    network,
+    prober,
+    record,
+    services,
+    storage,
+    tls,
+    waiting,
+)
 from lab.errors import LabError
 from lab.faults import Victim
 from lab.generation import Generation
@@ -223,6 +236,7 @@ class Lab:
         self._configure_broker()
         for name in self.compute_hosts:
             libvirtd.configure(name, paths=self.paths)
+        tls.set_up(self.compute_hosts, paths=self.paths)
         waiting.all_at_once(
             [
                 partial(broker.start, self.controller, paths=self.paths),

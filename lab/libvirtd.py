@@ -1,13 +1,12 @@
 """One libvirtd per compute host."""
 
-import shutil
 from pathlib import Path
 
 from lab import network
 from lab.errors import LabError, last_lines
 from lab.host import host_uuid
 from lab.namespaces import Namespaces
-from lab.paths import QEMU_HOOK, LabPaths
+from lab.paths import LabPaths
 from lab.processes import Process
 from lab.waiting import wait_until
 
@@ -17,9 +16,7 @@ START_TIMEOUT_S = 30.0
 
 _LIBVIRTD_CONF = """\
 host_uuid = "{host_uuid}"
-listen_tls = 0
-listen_tcp = 1
-auth_tcp = "none"
+listen_tcp = 0
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 keepalive_interval = 2
@@ -47,16 +44,11 @@ keepalive_count = 3
 
 
 def configure(name: str, *, paths: LabPaths) -> None:
-    """Write libvirt's configuration and Limosa's qemu hook into the host's tree."""
+    """Write libvirt's configuration into the host's tree; `tls` adds to it."""
     top = paths.host(name) / "etc/libvirt"
     address = network.addresses(name).management
     (top / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(host_uuid=host_uuid(name)))
     (top / "qemu.conf").write_text(_QEMU_CONF.format(address=address, name=name))
-    if QEMU_HOOK.exists():
-        hook = top / "hooks/qemu.d/limosa"
-        hook.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(QEMU_HOOK, hook)
-        hook.chmod(0o755)
 
 
 def start(host: Namespaces) -> Process:

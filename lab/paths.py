@@ -6,7 +6,6 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCES = CHECKOUT / "lab"
 VENV_BIN = CHECKOUT / ".venv" / "bin"
-QEMU_HOOK = CHECKOUT / "etc" / "libvirt" / "hooks" / "qemu.d" / "limosa"
 
 # The same interpreter inside and outside of the venv: what the lab runs in a namespace needs no package.
 PYTHON = "/usr/bin/python3"

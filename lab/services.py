@@ -35,7 +35,7 @@ def base_configuration(name: str) -> dict[str, str]:
         values["identity.administrator_key"] = "/etc/limosa/administrator.key"
     else:
         values["libvirt.connection_uri"] = "qemu:///system"
-        values["libvirt.live_migration_uri"] = "qemu+tcp://%s/system"
+        values["libvirt.live_migration_uri"] = "qemu+tls://%s/system"
         values["libvirt.live_migration_inbound_addr"] = name
         management = network.addresses(name).management
         assert management is not None, f"{name} is no compute host"

@@ -13,6 +13,7 @@ from compute_agent.checks.cpu import check_cpu
 from compute_agent.checks.devices import check_devices
 from compute_agent.checks.disk_access import check_disk_access
 from compute_agent.checks.disk_locks import check_disk_locks
+from compute_agent.checks.encryption import check_encryption, check_transport
 from compute_agent.checks.filtering import check_filtering
 from compute_agent.checks.graphics import check_graphics
 from compute_agent.checks.interfaces import check_interfaces, check_mtus
@@ -72,5 +73,7 @@ SOURCE_CHECKS: Final[tuple[Check[SourceLook], ...]] = (
     check_peer,
     check_host_uuid,
     check_ports,
+    check_transport,
+    check_encryption,
     check_mtus,
 )

@@ -10,8 +10,8 @@ from common.doctor_questions import LIBVIRT, LISTENING
 from compute_agent.checks.reach import LIBVIRTD_PORTS, transport_of
 from compute_agent.doctor.look import HostLook, text_of
 from compute_agent.errors import NetworkError
-from compute_agent.hypervisor.host_files import setting_in
 from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
+from compute_agent.hypervisor.qemu_conf import setting_in
 from compute_agent.migrate_request import connection_uri
 
 LIBVIRT_NEEDED = 9_000_000  # Debian 12's: the oldest that Limosa is tested with

@@ -145,6 +145,9 @@ class MigrateRequest:
     persist_xml: str | None = field(repr=False)  # None: transient
     copied_disks: tuple[str, ...] = ()  # targets; `flags` then has NON_SHARED_DISK or NON_SHARED_INC
     disks_port: int = 0  # 0: libvirt chooses
+    tls_name: str = (
+        ""  # whom the dest's certificate must name, with VIR_MIGRATE_TLS; empty: the host of migrate_uri
+    )
 
 
 class EventKind(StrEnum):

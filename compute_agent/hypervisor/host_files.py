@@ -18,6 +18,9 @@ from common import concurrency
 from common.facts import DiskFacts, GuestFacts
 from common.volumes import VolumeConnection
 from compute_agent.attaching.sessions import attached_volumes
+from compute_agent.hypervisor import tls_files
+from compute_agent.hypervisor.qemu_conf import setting_in
+from compute_agent.hypervisor.tls_files import TlsFiles
 
 LOOK_TIMEOUT_S = 2.0  # a stat takes microseconds; what takes longer than this will not end soon
 
@@ -28,7 +31,6 @@ _QCOW2_MAGIC = b"QFI\xfb"
 _QCOW2_SIZE_AT = slice(24, 32)
 _LOCAL_TYPES = ("file", "block")
 _WRITABLE_DEVICES = ("disk", "lun")
-_SETTING = r"""^\s*{name}\s*=\s*(["'])(?P<value>[^"']*)\1"""
 _NO_LOCK_MANAGERS = ("", "nop", "none")
 MEMINFO = Path("/proc/meminfo")  # proc_meminfo(5)
 _MEMORY_AVAILABLE = re.compile(r"^MemAvailable:\s*(?P<kib>\d+) kB$", re.MULTILINE)
@@ -70,6 +72,10 @@ class HostFiles:
     def migration_host(self) -> str:
         """Where other hosts are to send a guest's memory, by qemu.conf; empty: to this host's name."""
         return setting_in(self._qemu_conf_text(), "migration_host").strip("[]")
+
+    def tls(self, *, qemu_uid: int | None, qemu_gid: int | None) -> TlsFiles:
+        """The certificates that a guest's QEMU, which runs as this user, would show other hosts."""
+        return tls_files.look(self._qemu_conf_text(), qemu_uid=qemu_uid, qemu_gid=qemu_gid)
 
     def memory_available_mib(self) -> int | None:
         """What the kernel could give without swapping; None where it does not tell.
@@ -146,12 +152,6 @@ def lock_manager_in(qemu_conf: str) -> str:
     """The lock manager that a qemu.conf names; empty where QEMU's own locks are the only ones."""
     name = setting_in(qemu_conf, "lock_manager")
     return "" if name in _NO_LOCK_MANAGERS else name
-
-
-def setting_in(conf: str, name: str) -> str:
-    """The value of a setting in the text of one of libvirt's files; empty: it is not set, or is a number."""
-    found = re.search(_SETTING.format(name=name), conf, re.MULTILINE)
-    return found["value"].strip() if found is not None else ""
 
 
 def virtual_size_bytes(path: Path, format: str) -> int:

@@ -93,6 +93,7 @@ class LibvirtHypervisor(
         look = partial(_host_facts, kept=self._capabilities)
         facts = self._control.call(look, timeout_s=LIST_TIMEOUT_S)
         space = self._files.disk_space()
+        tls = self._files.tls(qemu_uid=facts.qemu_uid, qemu_gid=facts.qemu_gid)
         return replace(
             facts,
             lock_manager=self._files.lock_manager(),
@@ -100,6 +101,10 @@ class LibvirtHypervisor(
             disk_total_gib=space.total_gib,
             disk_free_gib=space.free_gib,
             instances_path=str(self._files.instances_path),
+            tls_directory=str(tls.directory),
+            tls_certificate=tls.certificate,
+            tls_authority=tls.authority,
+            tls_problem=tls.problem,
         )
 
     def identity(self) -> Identity:

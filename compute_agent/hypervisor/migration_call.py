@@ -145,4 +145,6 @@ def _parameters(request: MigrateRequest) -> dict[str, str | int | list[str]]:
         parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(request.copied_disks)
     if request.copied_disks and request.disks_port:
         parameters[libvirt.VIR_MIGRATE_PARAM_DISKS_PORT] = request.disks_port
+    if request.tls_name:
+        parameters[libvirt.VIR_MIGRATE_PARAM_TLS_DESTINATION] = request.tls_name
     return parameters

@@ -1,6 +1,7 @@
 """`limosa-compute-agent libvirt-setup`: the command line, and what a person reads of it."""
 
 import argparse
+import socket
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 WOULD_STOP_EXIT_CODE: Final = 4
 LEFT_EXIT_CODE: Final = 1
 _ROOT: Final = Path("/")
+_STATE_PATH: Final = Path("/var/lib/limosa")  # where none is configured yet
 _OWN_CONF: Final = Path("/etc/limosa/limosa.conf")
 
 
@@ -127,10 +129,12 @@ class _Job:
         own_conf = self._root / _OWN_CONF.relative_to("/")
         if not arguments.config_file and own_conf.exists():
             arguments.config_file = [str(own_conf)]
-        conf = tools.configuration(arguments)
-        self.host: str = conf.host
+        self.host, state_path = socket.gethostname(), _STATE_PATH
+        if arguments.config_file:
+            conf = tools.configuration(arguments)
+            self.host, state_path = conf.host, Path(conf.state_path)
         self.units = Systemd(self._root)
-        self.changes = Changes(self._root, Path(conf.state_path), self.units)
+        self.changes = Changes(self._root, state_path, self.units)
         if has_wish:
             self.wish = self._wish(is_for_reading=is_for_reading)
 

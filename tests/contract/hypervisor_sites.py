@@ -100,8 +100,8 @@ class FakeSite:
     """In memory."""
 
     slow_bandwidth_mib_s = SLOW_MIB_S
-    dest_uri = f"qemu+tcp://{DEST}/system"
-    source_uri = f"qemu+tcp://{SOURCE}/system"
+    dest_uri = f"qemu+tls://{DEST}/system"
+    source_uri = f"qemu+tls://{SOURCE}/system"
 
     def __init__(self) -> None:
         self.world = FakeWorld(SOURCE, DEST)
@@ -283,7 +283,7 @@ def prepared(site: Site, uuid: str, migration: str, *, bandwidth_mib_s: int = 0)
     inactive_xml = definition.inactive_xml
     changes = DomainChanges()
     request = MigrateRequest(
-        dconnuri=f"qemu+tcp://{DEST}/system",
+        dconnuri=f"qemu+tls://{DEST}/system",
         migrate_uri=None,
         flags=flags_value(FLAGS),
         bandwidth_mib_s=bandwidth_mib_s,

@@ -187,7 +187,7 @@ class LabPredicaments:
 
     def begin_migration(self, uuid: str) -> None:
         self._lab.virsh(SOURCE, "migrate-setspeed", uuid, str(self._site.slow_bandwidth_mib_s))
-        self._spawn("migrate", "--live", "--p2p", uuid, f"qemu+tcp://{DEST}/system")
+        self._spawn("migrate", "--live", "--p2p", uuid, f"qemu+tls://{DEST}/system")
         self._wait_for_job(uuid, "Outgoing")
         self._migrating = uuid
 

@@ -133,7 +133,7 @@ class Host:
             Settings(
                 host=hypervisor.name,
                 state_path=state_path,
-                live_migration=LiveMigrationSettings(flags=FLAGS, poll_interval_s=0.05),
+                live_migration=LiveMigrationSettings(flags=FLAGS, scheme="ext", poll_interval_s=0.05),
                 hook_path=HOOK,
             ),
             **changes,

@@ -179,10 +179,10 @@ def test_a_name_that_leads_to_another_host(lab: Lab) -> None:
 
 
 def test_a_libvirtd_that_other_hosts_cannot_reach(lab: Lab) -> None:
-    with firewalled(lab, "compute2", "16509"):
+    with firewalled(lab, "compute2", "16514"):
         finding = found(lab)["peer_unreachable"]
 
-    assert finding["evidence"]["uri"] == "qemu+tcp://compute2/system"
+    assert finding["evidence"]["uri"] == "qemu+tls://compute2/system"
     assert "Connection refused" in finding["sentence"]
 
 
@@ -311,7 +311,7 @@ def test_a_refused_migration_tells_what_dest_and_source_have_against_it(lab: Lab
         "compute1", "domuuid", NAME
     )  # as soon as the other one is reported, the name is ambiguous
     try:
-        with firewalled(lab, "compute2", "16509"):
+        with firewalled(lab, "compute2", "16514"):
             done = lab.limosa("live-migration", uuid, "compute2", check=False)
     finally:
         lab.virsh("compute2", "undefine", NAME)

@@ -26,7 +26,7 @@ BUSY_DIRTY_MIB_S = 20
 def virsh_migrate(lab: Lab, name: str, *, source: str, dest: str) -> None:
     """Migrate with libvirt alone. There is no --unsafe: the storage must pass for shared."""
     flags = ("--live", "--p2p", "--persistent", "--undefinesource")
-    lab.virsh(source, "migrate", *flags, name, f"qemu+tcp://{dest}/system")
+    lab.virsh(source, "migrate", *flags, name, f"qemu+tls://{dest}/system")
 
 
 def domains(lab: Lab, host: str) -> list[str]:

@@ -172,7 +172,7 @@ def test_virsh_migrate_by_hand_is_followed(lab: Lab, guest: tuple[str, str]) -> 
     name, boot_id = guest
 
     flags = ["--live", "--p2p", "--persistent", "--undefinesource"]
-    lab.virsh("compute1", "migrate", *flags, name, "qemu+tcp://compute2/system", "tcp://compute2")
+    lab.virsh("compute1", "migrate", *flags, name, "qemu+tls://compute2/system", "tcp://compute2")
 
     observer.wait_until(
         lambda: listed(lab)[name]["host"] == "compute2", what="the move is followed", timeout_s=20

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from lab.guest.domain import DESCRIPTION
 from lab.guest.lifecycle import GuestOptions
 from lab.lab import Lab
@@ -33,38 +35,43 @@ def test_a_password_in_the_xml_is_nowhere_but_at_libvirt(lab: Lab, guest_name: s
     assert_nothing_is_told(lab, guest_name, capture)
 
 
+@pytest.mark.parametrize("is_private", [True, False])
 def test_a_password_of_a_volume_is_nowhere_but_at_libvirt(
-    lab: Lab, guest_name: str, volume_servers: VolumeServers
+    lab: Lab, guest_name: str, volume_servers: VolumeServers, is_private: bool
 ) -> None:
+    """A private one is put into a file of the dest; another one comes from the source's libvirtd, over TLS."""
     servers, uuid = volume_servers, str(uuid4())
-    target = servers.target("chap")
-    servers.protect(target, user="guest", password=CHAP_PASSWORD)
+    target = servers.target(f"chap-{is_private}".lower())
+    user = f"guest-{is_private}".lower()  # tgtd's accounts are of all targets
+    servers.protect(target, user=user, password=CHAP_PASSWORD)
     for host in lab.compute_hosts:
         servers.admit(target, initiator(host))
-    define_secret(lab, "compute1", uuid)
+    define_secret(lab, "compute1", uuid, is_private=is_private)
     kept = lab.paths.host("compute2") / "etc/limosa/secrets"
     kept.mkdir(mode=0o700, exist_ok=True)
-    auth = f"<auth username='guest'><secret type='iscsi' uuid='{uuid}'/></auth>"
+    auth = f"<auth username='{user}'><secret type='iscsi' uuid='{uuid}'/></auth>"
     disk = target.disk_xml("vdb", initiator=initiator("compute1"), auth=auth)
     with captured_messages(lab) as capture:
         lab.guest_create(guest_name, "compute1", GuestOptions(devices=disk))
         observer.wait_until_found(lab, guest_name)
-        refused = lab.limosa("live-migration", guest_name, "compute2", check=False)
-        (kept / uuid).touch(mode=0o600)
-        (kept / uuid).write_text(CHAP_PASSWORD)
+        if is_private:
+            refused = lab.limosa("live-migration", guest_name, "compute2", check=False)
+            assert "[secret_private]" in refused.stderr
+            (kept / uuid).touch(mode=0o600)
+            (kept / uuid).write_text(CHAP_PASSWORD)
         lab.ask(guest_name, "write vdb behind-a-password")
         migration = observer.migrate(lab, guest_name, "compute2")
         lab.limosa("migration", "log", migration["id"])
         lab.limosa("volume", "list")
-    assert "[secret_missing]" in refused.stderr
     assert migration["status"] == "completed"
     assert lab.ask(guest_name, "read vdb") == "behind-a-password"
     assert uuid in lab.virsh("compute2", "secret-list")
     assert_nothing_is_told(lab, guest_name, capture)
 
 
-def define_secret(lab: Lab, host: str, uuid: str) -> None:
-    xml = f"<secret ephemeral='no' private='no'><uuid>{uuid}</uuid></secret>"
+def define_secret(lab: Lab, host: str, uuid: str, *, is_private: bool) -> None:
+    private = "yes" if is_private else "no"
+    xml = f"<secret ephemeral='no' private='{private}'><uuid>{uuid}</uuid></secret>"
     file = lab.paths.host(host) / "etc/limosa/secret.xml"
     file.write_text(xml)
     lab.virsh(host, "secret-define", "/etc/limosa/secret.xml")

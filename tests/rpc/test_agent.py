@@ -110,7 +110,7 @@ class Site:
         settings = Settings(
             host=host,
             state_path=self.directory / host,
-            live_migration=LiveMigrationSettings(flags=FLAGS, poll_interval_s=0.05),
+            live_migration=LiveMigrationSettings(flags=FLAGS, scheme="ext", poll_interval_s=0.05),
             heartbeat_interval_s=0.2,
             hook_path=HOOK,
         )

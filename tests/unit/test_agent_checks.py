@@ -61,7 +61,7 @@ def source(hosts):
         hypervisor=hypervisor,
         network=hosts.world.network,
         links=hosts.source.links,
-        settings=hosts.source.settings,
+        settings=replace(hosts.source.settings, live_migration=LiveMigrationSettings(flags=FLAGS)),
         instance=hosts.uuid,
         guest=facts_of(definition),
         definition=definition,

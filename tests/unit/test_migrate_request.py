@@ -50,3 +50,11 @@ def test_without_such_a_disk_libvirt_is_not_told_to_copy_any(plan: TransferPlan 
     request = requested(plan)
     assert request.copied_disks == ()
     assert not request.flags & (libvirt.VIR_MIGRATE_NON_SHARED_INC | libvirt.VIR_MIGRATE_NON_SHARED_DISK)
+
+
+def test_what_both_hosts_have_agreed_on_is_encrypted_and_asks_for_a_name_of_the_certificate() -> None:
+    request = requested(TransferPlan(is_encrypted=True, tls_name="compute2"))
+
+    assert request.flags & libvirt.VIR_MIGRATE_TLS
+    assert request.tls_name == "compute2"
+    assert not requested(TransferPlan()).flags & libvirt.VIR_MIGRATE_TLS

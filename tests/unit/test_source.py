@@ -260,7 +260,7 @@ def test_a_disk_of_the_next_start_is_told(hosts):
 
 
 def test_what_would_have_to_be_copied_does_not_go_through_the_tunnel(tmp_path):
-    settings = LiveMigrationSettings(flags=(*FLAGS, "VIR_MIGRATE_TUNNELLED"))
+    settings = LiveMigrationSettings(flags=(*FLAGS, "VIR_MIGRATE_TUNNELLED"), scheme="ext")
     hosts = Hosts(tmp_path, live_migration=settings)
     hosts.add_guest()
     path = tmp_path / "web1.raw"
@@ -301,7 +301,7 @@ def test_the_call_carries_what_was_configured_and_what_the_dest_asked_for(hosts,
     source.do(hosts.live(4))
 
     [request] = source.hypervisor.calls
-    assert request.dconnuri == "qemu+tcp://compute2/system"
+    assert request.dconnuri == "qemu+ext://compute2/system"
     assert request.migrate_uri is None
     assert domain_xml.migration_mark(request.dest_xml) == MIGRATION
     assert domain_xml.migration_mark(request.persist_xml) is None
