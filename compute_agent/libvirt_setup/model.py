@@ -70,6 +70,7 @@ class Observed:
     arguments_file: Path  # where systemd reads the daemon's arguments
     files: Mapping[Path, str]  # those of `plan.files` that are there
     enabled_units: frozenset[str] = frozenset()
+    startable_sockets: frozenset[str] = frozenset()  # of the daemon: there, and not masked
     executable_files: frozenset[Path] = frozenset()
     qemu_group: str = "root"
 

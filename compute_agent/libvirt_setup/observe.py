@@ -17,6 +17,7 @@ FILE_MAX_BYTES: Final = 1_000_000
 _UNITS_OF_SYSTEM: Final = Path("/etc/systemd/system")
 _UNIT_DIRECTORIES: Final = (_UNITS_OF_SYSTEM, Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 _ARGUMENT_DIRECTORIES: Final = (Path("/etc/sysconfig"), Path("/etc/default"))  # Fedora's and Debian's
+_SOCKETS: Final = ("", "-ro", "-admin", "-tls", "-tcp")
 _QEMU_USERS: Final = ("libvirt-qemu", "qemu")  # that packages build in: Debian's and Fedora's
 
 
@@ -40,6 +41,9 @@ def observe(root: Path) -> Observed:
         files=texts,
         enabled_units=frozenset(
             unit for transport in ("tls", "tcp") if host.is_enabled(unit := f"{daemon}-{transport}.socket")
+        ),
+        startable_sockets=frozenset(
+            unit for kind in _SOCKETS if host.has_startable(unit := f"{daemon}{kind}.socket")
         ),
         executable_files=frozenset(path for path in texts if host.is_executable(path)),
         qemu_group=_qemu_group(texts.get(plan.QEMU_CONF, "")),
@@ -76,6 +80,9 @@ class _Tree:
         except OSError:  # not there, or no link
             return False
 
+    def has_startable(self, name: str) -> bool:
+        return self.has_unit(name) and not self.is_masked(name)
+
     def is_enabled(self, name: str) -> bool:
         """Wanted by something: what `systemctl is-enabled` looks at, too."""
         top = self.at(_UNITS_OF_SYSTEM)
@@ -95,8 +102,7 @@ def _activation(host: _Tree, daemon: Daemon) -> Activation:
     if not host.has_unit(f"{daemon}.service"):
         return Activation.NONE
     socket = f"{daemon}.socket"
-    is_there = host.has_unit(socket) and not host.is_masked(socket)
-    return Activation.SOCKET if is_there else Activation.SERVICE
+    return Activation.SOCKET if host.has_startable(socket) else Activation.SERVICE
 
 
 def _arguments_file(host: _Tree, daemon: Daemon) -> Path:

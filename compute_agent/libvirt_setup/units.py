@@ -22,7 +22,7 @@ class Units(Protocol):
     def disable(self, unit: str) -> None: ...
 
     def restart(self, commands: Sequence[Sequence[str]]) -> None:
-        """Run them one after the other."""
+        """Run them one after the other, all of them, then raise the first error: libvirt must not stay stopped."""
 
     def reload_certificates(self, daemon: Daemon) -> bool:
         """Have a daemon that runs read its certificates anew; whether it did."""
@@ -41,8 +41,14 @@ class Systemd:
         self._systemctl("disable", unit)
 
     def restart(self, commands: Sequence[Sequence[str]]) -> None:
+        errors = []
         for command in commands:
-            _run(command)
+            try:
+                _run(command)
+            except CommandError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def reload_certificates(self, daemon: Daemon) -> bool:
         try:
@@ -72,7 +78,8 @@ def restart_commands(observed: Observed, units: Sequence[str] = ()) -> tuple[tup
     if observed.activation is Activation.SERVICE:
         return (*guests, ("systemctl", "restart", service))
     further = dict.fromkeys((*sorted(observed.enabled_units), *units))
-    sockets = (f"{daemon}.socket", f"{daemon}-ro.socket", f"{daemon}-admin.socket", *further)
+    names = (f"{daemon}.socket", f"{daemon}-ro.socket", f"{daemon}-admin.socket", *further)
+    sockets = tuple(name for name in names if name in observed.startable_sockets)
     return (
         *guests,
         ("systemctl", "stop", service, *sockets),

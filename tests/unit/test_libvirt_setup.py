@@ -175,6 +175,19 @@ def test_nothing_is_restarted_without_being_told(host, authority, systemd):
     assert "systemctl start libvirtd.service" in said
 
 
+def test_sockets_that_are_masked_or_not_there_are_not_started(host, authority):
+    host.join(authority)
+    host.write("usr/lib/systemd/system/libvirtd-admin.socket", "")
+    mask = host.root / "etc/systemd/system/libvirtd-admin.socket"
+    mask.parent.mkdir(parents=True)
+    mask.symlink_to("/dev/null")
+
+    _, said = host.setup("--apply")
+
+    assert "systemctl start libvirtd.socket libvirtd-tls.socket" in said
+    assert "-admin" not in said and "-ro" not in said
+
+
 def test_undo_leaves_a_file_that_somebody_has_changed_since(host, authority):
     host.join(authority)
     host.setup("--apply")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from compute_agent.libvirt_setup import conf_text
+from compute_agent.errors import CommandError
+from compute_agent.libvirt_setup import conf_text, units
 from compute_agent.libvirt_setup.model import (
     Activation,
     Content,
@@ -17,6 +18,7 @@ from compute_agent.libvirt_setup.model import (
 from compute_agent.libvirt_setup.plan import LIMOSA_CONF, QEMU_CONF, daemon_conf, make_plan, needs_restart
 from compute_agent.libvirt_setup.units import restart_commands
 from compute_agent.settings import HOOK_PATH
+from compute_agent.subprocesses import Finished
 
 ARGUMENTS = Path("/etc/default/libvirtd")
 CREDENTIALS = Credentials(authority="ca", certificate="certificate", key="key")
@@ -36,6 +38,7 @@ def observed(
         arguments_file=Path(f"/etc/default/{daemon}"),
         files=files or {},
         enabled_units=units,
+        startable_sockets=frozenset(f"{daemon}{kind}.socket" for kind in ("", "-ro", "-tls", "-tcp")),
         qemu_group="libvirt-qemu",
     )
 
@@ -169,6 +172,28 @@ def test_sockets_are_closed_before_they_are_opened_with_their_new_companion():
     assert stop[:3] == ("systemctl", "stop", "libvirtd.service")
     assert "libvirtd.socket" in stop and "libvirtd-tls.socket" in start
     assert service == ("systemctl", "start", "libvirtd.service")
+
+
+def test_a_socket_that_is_not_there_or_masked_is_not_started():
+    _, start, _ = restart_commands(observed(), ("libvirtd-tls.socket",))
+
+    assert start == ("systemctl", "start", "libvirtd.socket", "libvirtd-ro.socket", "libvirtd-tls.socket")
+
+
+def test_a_command_that_fails_does_not_leave_libvirt_stopped(monkeypatch):
+    ran = []
+
+    def run(command, *, timeout_s):
+        ran.append(tuple(command))
+        return Finished(code=len(ran) % 2, stdout="", stderr=f"no {len(ran)}")
+
+    monkeypatch.setattr(units, "run_command", run)
+    commands = restart_commands(observed())
+
+    with pytest.raises(CommandError, match="no 1"):
+        units.Systemd(Path("/")).restart(commands)
+
+    assert tuple(ran) == commands
 
 
 def test_of_modular_daemons_the_one_with_the_guests_reads_its_configuration_too():
