@@ -17,7 +17,6 @@ WOULD_STOP_EXIT_CODE: Final = 4
 LEFT_EXIT_CODE: Final = 1
 _ROOT: Final = Path("/")
 _STATE_PATH: Final = Path("/var/lib/limosa")  # where none is configured yet
-_OWN_CONF: Final = Path("/etc/limosa/limosa.conf")
 
 
 def add_to(
@@ -121,12 +120,14 @@ class _Job:
         self, arguments: argparse.Namespace, *, is_for_reading: bool = False, has_wish: bool = True
     ) -> None:
         from compute_agent.libvirt_setup.changes import Changes
+        from compute_agent.libvirt_setup.model import LIMOSA_CONF
         from compute_agent.libvirt_setup.units import Systemd
 
         self._arguments = arguments
         self._root = arguments.root.resolve()
+        self._own_conf = _own_conf(arguments.config_file, root=self._root)
         self.is_this_machine = self._root == _ROOT
-        own_conf = self._root / _OWN_CONF.relative_to("/")
+        own_conf = self._root / LIMOSA_CONF.relative_to("/")
         if not arguments.config_file and own_conf.exists():
             arguments.config_file = [str(own_conf)]
         self.host, state_path = socket.gethostname(), _STATE_PATH
@@ -143,7 +144,7 @@ class _Job:
         from compute_agent.libvirt_setup.observe import observe
         from compute_agent.libvirt_setup.plan import make_plan
 
-        observed = observe(self._root)
+        observed = observe(self._root, own_conf=self._own_conf)
         try:
             return observed, make_plan(observed, self.wish)
         except ValueError as error:  # shlex: a quotation mark without an end
@@ -192,6 +193,17 @@ class _Job:
             raise SetupError(reason="--ca-file, --cert-file and --key-file belong together.")
         files = named if all(named) else credentials.own_files(self._root)
         return None if files is None else credentials.read(files)
+
+
+def _own_conf(files: list[str], *, root: Path) -> Path:
+    """The last one that the agent reads, without `root`; one that is not in that tree is for this run alone."""
+    from compute_agent.libvirt_setup.model import LIMOSA_CONF
+
+    if not files:
+        return LIMOSA_CONF
+    path = Path(files[-1])
+    path = path.parent.resolve() / path.name  # a link itself is refused later
+    return _ROOT / path.relative_to(root) if path.is_relative_to(root) else LIMOSA_CONF
 
 
 def hook_text() -> str:

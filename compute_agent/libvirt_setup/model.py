@@ -10,6 +10,7 @@ from common.errors import LimosaError
 
 TLS_PORT: Final = 16514  # libvirt.org/remote.html
 TCP_PORT: Final = 16509
+LIMOSA_CONF: Final = Path("/etc/limosa/limosa.conf")
 
 
 class Transport(StrEnum):
@@ -69,6 +70,7 @@ class Observed:
     activation: Activation
     arguments_file: Path  # where systemd reads the daemon's arguments
     files: Mapping[Path, str]  # those of `plan.files` that are there
+    own_conf: Path = LIMOSA_CONF  # which the agent reads last
     enabled_units: frozenset[str] = frozenset()
     startable_sockets: frozenset[str] = frozenset()  # of the daemon: there, and not masked
     executable_files: frozenset[Path] = frozenset()

@@ -11,7 +11,7 @@ from typing import Final
 
 from common.errors import LimosaError, describe_os_error
 from compute_agent.libvirt_setup import conf_text, plan
-from compute_agent.libvirt_setup.model import Activation, Daemon, Observed
+from compute_agent.libvirt_setup.model import LIMOSA_CONF, Activation, Daemon, Observed
 
 FILE_MAX_BYTES: Final = 1_000_000
 _UNITS_OF_SYSTEM: Final = Path("/etc/systemd/system")
@@ -27,18 +27,19 @@ class UnreadableError(LimosaError):
     exit_code = 2
 
 
-def observe(root: Path) -> Observed:
-    """Raises UnreadableError."""
+def observe(root: Path, *, own_conf: Path = LIMOSA_CONF) -> Observed:
+    """`own_conf` is the agent's configuration, in the tree of `root`. Raises UnreadableError."""
     host = _Tree(root)
     daemon = Daemon.VIRTPROXYD if _is_modular(host) else Daemon.LIBVIRTD
     arguments_file = _arguments_file(host, daemon)
-    paths = plan.files(daemon, arguments_file)
+    paths = plan.files(daemon, arguments_file=arguments_file, own_conf=own_conf)
     texts = {path: text for path in paths if (text := host.text(path)) is not None}
     return Observed(
         daemon=daemon,
         activation=_activation(host, daemon),
         arguments_file=arguments_file,
         files=texts,
+        own_conf=own_conf,
         enabled_units=frozenset(
             unit for transport in ("tls", "tcp") if host.is_enabled(unit := f"{daemon}-{transport}.socket")
         ),

@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Final
 
 from compute_agent.libvirt_setup import conf_text, key_files
-from compute_agent.libvirt_setup.model import Activation, Daemon, Edit, Observed, Plan, Transport, Wish
+from compute_agent.libvirt_setup.model import (
+    Activation,
+    Daemon,
+    Edit,
+    Observed,
+    Plan,
+    Transport,
+    Wish,
+)
 from compute_agent.settings import HOOK_PATH
 
 QEMU_CONF: Final = Path("/etc/libvirt/qemu.conf")
-LIMOSA_CONF: Final = Path("/etc/limosa/limosa.conf")
 _HOOK_MODE: Final = 0o755
 
 # What is written although it is libvirt's default says what the administrator gets, and survives another default.
@@ -34,9 +41,9 @@ def daemon_conf(daemon: Daemon) -> Path:
     return Path(f"/etc/libvirt/{daemon}.conf")
 
 
-def files(daemon: Daemon, arguments_file: Path) -> tuple[Path, ...]:
+def files(daemon: Daemon, *, arguments_file: Path, own_conf: Path) -> tuple[Path, ...]:
     """All that is looked at."""
-    confs = (daemon_conf(daemon), QEMU_CONF, LIMOSA_CONF, arguments_file)
+    confs = (daemon_conf(daemon), QEMU_CONF, own_conf, arguments_file)
     return (*confs, HOOK_PATH, *key_files.PATHS)
 
 
@@ -84,13 +91,13 @@ def _arguments(observed: Observed) -> Iterator[Edit]:
 
 
 def _own_scheme(observed: Observed, wish: Wish) -> Iterator[Edit]:
-    text = observed.files.get(LIMOSA_CONF)
+    text = observed.files.get(observed.own_conf)
     if text is None or _has_uri(observed):
         return
     text = conf_text.with_option(
         text, section="libvirt", option="live_migration_scheme", value=wish.transport
     )
-    yield Edit(path=LIMOSA_CONF, text=text)
+    yield Edit(path=observed.own_conf, text=text)
 
 
 def _units(observed: Observed, wish: Wish) -> Iterator[str]:
@@ -100,9 +107,10 @@ def _units(observed: Observed, wish: Wish) -> Iterator[str]:
 
 def _notes(observed: Observed, wish: Wish) -> Iterator[str]:
     if _has_uri(observed):
-        yield f"[libvirt]live_migration_uri in {LIMOSA_CONF} decides how other hosts are reached; it was left as it is."
-    elif LIMOSA_CONF not in observed.files:
-        yield f"There is no {LIMOSA_CONF} yet: run this again when this host has joined."
+        where = f"[libvirt]live_migration_uri in {observed.own_conf}"
+        yield f"{where} decides how other hosts are reached; it was left as it is."
+    elif observed.own_conf not in observed.files:
+        yield f"There is no {observed.own_conf} yet: run this again when this host has joined."
     if observed.activation is Activation.NONE and wish.transport is not Transport.SSH:
         yield f"No unit of systemd starts {observed.daemon} here: whoever does must give it --listen."
     if wish.transport is Transport.SSH:
@@ -117,7 +125,7 @@ def _notes(observed: Observed, wish: Wish) -> Iterator[str]:
 
 
 def _has_uri(observed: Observed) -> bool:
-    text = observed.files.get(LIMOSA_CONF, "")
+    text = observed.files.get(observed.own_conf, "")
     return bool(conf_text.option(text, section="libvirt", name="live_migration_uri"))
 
 

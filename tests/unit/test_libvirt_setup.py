@@ -175,6 +175,19 @@ def test_nothing_is_restarted_without_being_told(host, authority, systemd):
     assert "systemctl start libvirtd.service" in said
 
 
+def test_the_file_that_the_agent_reads_gets_the_scheme(host, authority):
+    host.join(authority)
+    usual = host.root / "etc/limosa/limosa.conf"
+    own = usual.rename(usual.with_name("agent.conf"))
+    usual.write_text("[DEFAULT]\n")
+
+    code, said = host.setup("--apply", "--config-file", str(own))
+
+    assert code == 0, said
+    assert "live_migration_scheme = tls" in own.read_text()
+    assert usual.read_text() == "[DEFAULT]\n"
+
+
 def test_sockets_that_are_masked_or_not_there_are_not_started(host, authority):
     host.join(authority)
     host.write("usr/lib/systemd/system/libvirtd-admin.socket", "")

@@ -7,6 +7,7 @@ import pytest
 from compute_agent.errors import CommandError
 from compute_agent.libvirt_setup import conf_text, units
 from compute_agent.libvirt_setup.model import (
+    LIMOSA_CONF,
     Activation,
     Content,
     Credentials,
@@ -15,7 +16,7 @@ from compute_agent.libvirt_setup.model import (
     Transport,
     Wish,
 )
-from compute_agent.libvirt_setup.plan import LIMOSA_CONF, QEMU_CONF, daemon_conf, make_plan, needs_restart
+from compute_agent.libvirt_setup.plan import QEMU_CONF, daemon_conf, make_plan, needs_restart
 from compute_agent.libvirt_setup.units import restart_commands
 from compute_agent.settings import HOOK_PATH
 from compute_agent.subprocesses import Finished
