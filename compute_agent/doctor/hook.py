@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from common.diagnosis import Diagnosis
 from common.doctor_checks import HOOK_OTHER, HOOK_UNSEEN
@@ -10,9 +9,9 @@ from common.doctor_questions import HOOK
 from common.pair_checks import HOOK_MISSING
 from compute_agent.doctor.look import HostLook
 from compute_agent.libvirt_setup.command import hook_text
+from compute_agent.libvirt_setup.daemon_start import started_at
 
 _DAEMONS = ("libvirtd", "virtqemud")  # by the names of their units and pid files
-_STARTED_AT_FIELD = 22  # of /proc/PID/stat (proc(5)), in clock ticks since the boot
 HOOKS_MAX = 100
 
 
@@ -41,24 +40,7 @@ def _started_before_any_hook(look: HostLook) -> str:
     if not made_at:
         return ""
     for name in _DAEMONS:
-        started_at = _started_at(look.paths.run / f"{name}.pid", look.paths.proc)
-        if started_at is not None and started_at < min(made_at):
+        began_at = started_at(name, run=look.paths.run, proc=look.paths.proc)
+        if began_at is not None and began_at < min(made_at):
             return name
     return ""
-
-
-def _started_at(pid_file: Path, proc: Path) -> float | None:
-    try:
-        pid = int(pid_file.read_text(encoding="ascii"))
-        after_name = (
-            (proc / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
-        )
-        ticks = int(after_name.split()[_STARTED_AT_FIELD - 3])  # two fields stand before it
-        booted_at = next(
-            int(line.split()[1])
-            for line in (proc / "stat").read_text(encoding="ascii").splitlines()
-            if line.startswith("btime ")
-        )
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
-    return booted_at + ticks / os.sysconf("SC_CLK_TCK")

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -41,6 +42,7 @@ class Record:
     directories: tuple[str, ...] = ()  # that were made, outermost first
     units: tuple[str, ...] = ()  # that were enabled
     needs_restart: bool = False
+    changed_at: float = 0.0  # seconds since the epoch: a libvirt that was started later knows all of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ class Changes:
             directories=tuple(found["directories"]),
             units=tuple(found["units"]),
             needs_restart=found["needs_restart"],
+            changed_at=found["changed_at"],
         )
 
     # ---- do
@@ -83,6 +86,8 @@ class Changes:
                 self._write(edit)
             for unit in plan.units:
                 self._units.enable(unit)
+            if needs_restart:
+                self._keep(replace(self.record(), changed_at=time.time()))
         except BaseException:
             self._take_back(plan, before, record)
             raise
@@ -102,7 +107,9 @@ class Changes:
 
     def restarted(self) -> None:
         """libvirt runs with all of it."""
-        self._keep(replace(self.record(), needs_restart=False))
+        record = self.record()
+        if record.needs_restart:
+            self._keep(replace(record, needs_restart=False))
 
     def _begin(self, plan: Plan, *, needs_restart: bool) -> Record:
         """Write down what will be changed, and back it up; the record as it was before."""
@@ -122,6 +129,7 @@ class Changes:
                 directories=tuple(dict.fromkeys((*old.directories, *missing))),
                 units=tuple(dict.fromkeys((*old.units, *plan.units))),
                 needs_restart=old.needs_restart or needs_restart,
+                changed_at=time.time() if needs_restart else old.changed_at,
             )
         )
         return old

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from compute_agent.errors import NetworkError
 from compute_agent.libvirt_setup import conf_text
-from compute_agent.libvirt_setup.changes import Record
 from compute_agent.libvirt_setup.model import (
     TCP_PORT,
     TLS_PORT,
@@ -29,8 +28,8 @@ class Lack:
 def lacks(
     observed: Observed,
     plan: Plan,
-    record: Record,
     *,
+    is_restart_due: bool,
     transport: Transport,
     host: str,
     certificate_problems: tuple[str, ...] = (),
@@ -42,7 +41,7 @@ def lacks(
     if not plan.is_empty:
         what = ", ".join([*(str(edit.path) for edit in plan.edits), *plan.units])
         yield Lack(sentence=f"Not as {transport} needs it: {what}.", fix=command)
-    if record.needs_restart:
+    if is_restart_due:
         yield Lack(
             sentence="libvirt was not started again since its configuration was changed.",
             fix=f"{command} --restart",

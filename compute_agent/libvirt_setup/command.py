@@ -70,6 +70,8 @@ def _apply(arguments: argparse.Namespace) -> None:
     job = _Job(arguments)
     observed, plan = job.observed_and_plan()
     _tell(plan, observed)
+    if not job.is_restart_due(observed):
+        job.changes.restarted()  # also by hand; what follows may need another one
     if not plan.is_empty:
         job.changes.apply(plan, needs_restart=needs_restart(plan, observed))
         tools.say("Done. `limosa-compute-agent libvirt-setup --undo` takes it back.")
@@ -91,7 +93,7 @@ def _check(arguments: argparse.Namespace) -> int:
         check.lacks(
             observed,
             plan,
-            job.changes.record(),
+            is_restart_due=job.is_restart_due(observed),
             transport=job.wish.transport,
             host=job.host,
             certificate_problems=() if given is None else credentials.problems(given, host=job.host),
@@ -149,6 +151,14 @@ class _Job:
             return observed, make_plan(observed, self.wish)
         except ValueError as error:  # shlex: a quotation mark without an end
             raise SetupError(reason=f"{observed.arguments_file}: {error}. Nothing was changed.") from error
+
+    def is_restart_due(self, observed: "Observed") -> bool:
+        from compute_agent.libvirt_setup.daemon_start import have_started_since
+
+        record = self.changes.record()
+        return record.needs_restart and not have_started_since(
+            observed.daemon, record.changed_at, root=self._root
+        )
 
     def restart_or_say(self, observed: "Observed", plan: "Plan") -> None:
         """Never without --restart: whoever runs a host decides when."""

@@ -1,7 +1,9 @@
 """`limosa-compute-agent libvirt-setup` on trees of hosts: it does, shows, checks and undoes, or changes nothing."""
 
+import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,20 @@ class Host:
             for path in sorted(self.root.rglob("*"))
             if path.is_file()
         }
+
+    def start(self, daemon: str, *, at_s: float) -> None:
+        """As /run and /proc tell of it."""
+        pid = len(daemon)
+        ticks = int(1000 * os.sysconf("SC_CLK_TCK"))
+        self.write(f"run/{daemon}.pid", f"{pid}\n")
+        self.write(f"proc/{pid}/stat", " ".join([str(pid), f"({daemon})", "S", *["0"] * 18, str(ticks), "0"]))
+        boot = int(at_s) - 1000
+        self.write("proc/stat", f"btime {boot}\n")
+
+    @property
+    def needs_restart(self) -> bool:
+        record = (self.root / "var/lib/limosa/libvirt-setup/record.json").read_text()
+        return bool(json.loads(record)["needs_restart"])
 
     def directories(self) -> set[Path]:
         return {path for path in self.root.rglob("*") if path.is_dir()}
@@ -152,6 +168,7 @@ def test_qemus_user_reaches_its_certificates_whatever_roots_umask_is(host, autho
 
 def test_a_second_apply_changes_nothing_and_the_backup_stays_the_first(host, authority):
     host.join(authority)
+    host.write("etc/systemd/system/sockets.target.wants/libvirtd-tls.socket", "")
     before = host.tree()
     host.setup("--apply")
     once = host.tree()
@@ -371,6 +388,33 @@ def test_check_tells_of_a_certificate_that_ends_and_of_a_restart_that_is_due(hos
     assert "ends in 4 days" in said
     assert "was not started again" in said
     assert "--apply --restart" in said
+
+
+@pytest.mark.parametrize(("later_s", "is_told"), [(-10, True), (10, False)])
+def test_a_restart_by_hand_is_noticed(host, authority, later_s, is_told):
+    host.join(authority)
+    host.write("etc/systemd/system/sockets.target.wants/libvirtd-tls.socket", "")
+    host.setup("--apply")
+    host.start("libvirtd", at_s=time.time() + later_s)
+
+    _, checked = host.setup("--check")
+    host.setup("--apply")
+
+    assert ("was not started again" in checked) == is_told
+    assert host.needs_restart == is_told
+
+
+def test_of_modular_daemons_each_that_runs_must_have_been_started_again(host, authority):
+    host.join(authority)
+    for unit in ("virtqemud.service", "virtproxyd.service", "virtproxyd.socket", "virtproxyd-tls.socket"):
+        host.write(f"usr/lib/systemd/system/{unit}", "")
+    host.setup("--apply")
+    host.start("virtproxyd", at_s=time.time() + 10)
+    host.start("virtqemud", at_s=time.time() - 10)
+
+    assert "was not started again" in host.setup("--check")[1]
+    host.start("virtqemud", at_s=time.time() + 10)
+    assert "was not started again" not in host.setup("--check")[1]
 
 
 def test_check_tells_of_a_port_that_is_open_to_everybody(host, authority):
