@@ -43,29 +43,20 @@ def with_option(text: str, *, section: str, option: str, value: str) -> str:
     """A file in oslo.config's format whose section has the option."""
     lines = text.splitlines()
     line = f"{option} = {value}"
-    start = _section_start(lines, section)
-    if start is None:
-        return "\n".join([*lines, *([""] if lines else []), f"[{section}]", line, ""])
-    for number in range(start + 1, _section_end(lines, start)):
-        if re.match(rf"{option}\s*[=:]", lines[number]):
-            lines[number] = line
-            break
+    if found := _lines_of(lines, section=section, name=option):
+        lines[found[-1]] = line
+    elif starts := _section_starts(lines, section):
+        lines.insert(starts[-1] + 1, line)
     else:
-        lines.insert(start + 1, line)
+        return "\n".join([*lines, *([""] if lines else []), f"[{section}]", line, ""])
     return "\n".join([*lines, ""])
 
 
 def option(text: str, *, section: str, name: str) -> str:
     """Its value in such a file; empty where it is not set."""
     lines = text.splitlines()
-    start = _section_start(lines, section)
-    if start is None:
-        return ""
-    for line in lines[start + 1 : _section_end(lines, start)]:
-        found = re.match(rf"{name}\s*[=:]\s*(.*?)\s*$", line)
-        if found is not None:
-            return found[1]
-    return ""
+    found = _lines_of(lines, section=section, name=name)
+    return re.split("[=:]", lines[found[-1]], maxsplit=1)[1].strip() if found else ""
 
 
 def _with_setting(text: str, name: str, value: str) -> str:
@@ -107,8 +98,18 @@ def _with_variable(text: str, variable: str, value: str) -> str:
     return f"{start}{_MARK}\n{line}\n"
 
 
-def _section_start(lines: list[str], section: str) -> int | None:
-    return next((number for number, line in enumerate(lines) if line.strip() == f"[{section}]"), None)
+def _lines_of(lines: list[str], *, section: str, name: str) -> list[int]:
+    """All that set it, in all sections of that name: oslo.config joins these, and takes the last line."""
+    return [
+        number
+        for start in _section_starts(lines, section)
+        for number in range(start + 1, _section_end(lines, start))
+        if re.match(rf"{name}\s*[=:]", lines[number])
+    ]
+
+
+def _section_starts(lines: list[str], section: str) -> list[int]:
+    return [number for number, line in enumerate(lines) if line.strip() == f"[{section}]"]
 
 
 def _section_end(lines: list[str], start: int) -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from oslo_config import cfg
 
 from compute_agent.errors import CommandError
 from compute_agent.libvirt_setup import conf_text, units
@@ -228,3 +229,20 @@ def test_an_option_is_replaced_in_its_own_section_only():
     )
     assert conf_text.option(text, section="libvirt", name="a") == "2"
     assert conf_text.option(text, section="nothing", name="a") == ""
+
+
+def test_of_two_sections_with_the_same_name_the_last_line_counts(tmp_path):
+    text = "[libvirt]\na = 1\na = 2\n[x]\na = 3\n[libvirt]\nb = 4\n"
+    twice = text + "a = 5\n"
+
+    assert conf_text.option(text, section="libvirt", name="a") == "2"
+    assert conf_text.option(twice, section="libvirt", name="a") == "5"
+    for before in (text, twice):
+        changed = conf_text.with_option(before, section="libvirt", option="a", value="9")
+        file = tmp_path / "limosa.conf"
+        file.write_text(changed)
+        conf = cfg.ConfigOpts()
+        conf.register_opts([cfg.StrOpt("a"), cfg.StrOpt("b")], group="libvirt")
+        conf(["--config-file", str(file)])
+        assert (conf.libvirt.a, conf.libvirt.b) == ("9", "4")
+        assert conf_text.option(changed, section="libvirt", name="a") == "9"
