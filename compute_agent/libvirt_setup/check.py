@@ -59,6 +59,7 @@ def lacks(
         except NetworkError as error:
             yield Lack(sentence=f"Port {port} of {host} is not open: {error}", fix=f"{command} --restart")
     yield from _open_to_all(observed, transport)
+    yield from _unverified(observed, transport)
 
 
 def _open_to_all(observed: Observed, transport: Transport) -> Iterator[Lack]:
@@ -76,5 +77,24 @@ def _open_to_all(observed: Observed, transport: Transport) -> Iterator[Lack]:
         yield Lack(
             sentence=f"Whoever reaches port {TCP_PORT} is root on this host: tcp without authentication.",
             fix=fix if transport is not Transport.TCP else again,
+            stops_migrations=False,
+        )
+
+
+def _unverified(observed: Observed, transport: Transport) -> Iterator[Lack]:
+    """With TLS, the certificate alone proves who a client is."""
+    conf, daemon = daemon_conf(observed.daemon), observed.daemon
+    text = observed.files.get(conf, "")
+    if observed.activation is Activation.SOCKET:
+        is_open = f"{daemon}-tls.socket" in observed.enabled_units
+    else:
+        is_open = conf_text.setting(text, "listen_tls") != "0"
+    has_login = conf_text.setting(text, "auth_tls") not in ("", "none")
+    if conf_text.setting(text, "tls_no_verify_certificate") != "1" or has_login:
+        return
+    if is_open or transport is Transport.TLS:
+        yield Lack(
+            sentence=f"Whoever reaches port {TLS_PORT} is root on this host: {conf} has tls_no_verify_certificate = 1.",
+            fix=f"sed -i 's/^ *tls_no_verify_certificate *=.*/tls_no_verify_certificate = 0/' {conf}, and restart {daemon}",
             stops_migrations=False,
         )

@@ -239,6 +239,8 @@ def _undone(undone: "Undone", changes: "Changes") -> Iterator[str]:
     for path in undone.left:
         yield f"left, for somebody has changed it since: {path}; as it was before: {changes.backup_of(path)}"
     if undone.restored or undone.removed or undone.units:
+        if undone.units:
+            yield f"Ports that are open stay open until `systemctl stop {' '.join(undone.units)}`."
         yield "libvirt takes notice when it is started again."
     elif not undone.left:
         yield "There was nothing to take back."

@@ -246,6 +246,13 @@ def test_undo_leaves_a_file_that_somebody_has_changed_between_two_applies(host, 
     assert "valid_days = 1" in conf.read_text()
 
 
+def test_undo_says_that_an_open_port_stays_open(host, authority):
+    host.join(authority)
+    host.setup("--apply")
+
+    assert "systemctl stop libvirtd-tls.socket" in host.setup("--undo")[1]
+
+
 def test_undo_of_nothing_says_so(host):
     assert host.setup("--undo") == (0, "There was nothing to take back.\n")
 
@@ -426,3 +433,17 @@ def test_check_tells_of_a_port_that_is_open_to_everybody(host, authority):
 
     assert "is root on this host" in said
     assert "systemctl disable --now libvirtd-tcp.socket" in said
+
+
+def test_check_tells_of_a_libvirt_that_looks_at_no_certificate(host, authority):
+    host.join(authority)
+    conf = host.root / "etc/libvirt/libvirtd.conf"
+    host.setup("--apply")
+    conf.write_text(conf.read_text() + "tls_no_verify_certificate = 1\n")
+
+    _, said = host.setup("--check")
+
+    assert "Whoever reaches port 16514 is root on this host" in said
+    assert "tls_no_verify_certificate = 0" in said
+    conf.write_text(conf.read_text().replace("certificate = 1", "certificate = 0"))
+    assert "Whoever" not in host.setup("--check")[1]
