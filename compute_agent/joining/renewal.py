@@ -22,6 +22,7 @@ def add_to(
 
 def _renew(arguments: argparse.Namespace) -> None:
     from common import certificates
+    from compute_agent.libvirt_setup import copies
 
     conf = tools.configuration(arguments)
     certificate = renew(conf)
@@ -30,6 +31,17 @@ def _renew(arguments: argparse.Namespace) -> None:
         f"The new certificate of {conf.host} is {conf.pki.host_certificate}: for {', '.join(facts.names)}, until "
         f"{facts.not_after:%Y-%m-%d}."
     )
+    authority = Path(conf.pki.ca_certificate).read_text(encoding="ascii")
+    if copies.are_of(authority, state_path=Path(conf.state_path)):
+        tools.say(
+            f"libvirt and QEMU have copies of the old one still: `{_refresh(conf)}` brings them the new one."
+        )
+
+
+def _refresh(conf: "cfg.ConfigOpts") -> str:
+    """libvirt-setup as it was run here; alone it means tls."""
+    command, scheme = "limosa-compute-agent libvirt-setup --apply", conf.libvirt.live_migration_scheme
+    return command + {"ssh": " --transport ssh", "tcp": " --transport tcp --insecure"}.get(scheme, "")
 
 
 def renew(conf: "cfg.ConfigOpts") -> str:

@@ -9,6 +9,7 @@ from compute_agent.libvirt_setup.model import (
     TCP_PORT,
     TLS_PORT,
     Activation,
+    Content,
     Observed,
     Plan,
     Transport,
@@ -38,9 +39,13 @@ def lacks(
     """`connect` raises NetworkError; the other way, from each peer, is what `limosa doctor` looks at."""
     command = f"limosa-compute-agent libvirt-setup --transport {transport} --apply"
     command += " --insecure" if transport is Transport.TCP else ""
-    if not plan.is_empty:
-        what = ", ".join([*(str(edit.path) for edit in plan.edits), *plan.units])
-        yield Lack(sentence=f"Not as {transport} needs it: {what}.", fix=command)
+    copies = [edit for edit in plan.edits if edit.content is not Content.TEXT and edit.path in observed.files]
+    what = [*(str(edit.path) for edit in plan.edits if edit not in copies), *plan.units]
+    if what:
+        yield Lack(sentence=f"Not as {transport} needs it: {', '.join(what)}.", fix=command)
+    if copies:  # as after renew-certificate
+        paths = ", ".join(str(edit.path) for edit in copies)
+        yield Lack(sentence=f"Copies of another certificate or key than this host's: {paths}.", fix=command)
     if is_restart_due:
         yield Lack(
             sentence="libvirt was not started again since its configuration was changed.",

@@ -11,6 +11,7 @@ from compute_agent.libvirt_setup.model import Content, Credentials, Edit
 
 LIBVIRT_AUTHORITY: Final = Path("/etc/pki/CA/cacert.pem")
 LIBVIRT_DIRECTORY: Final = Path("/etc/pki/libvirt")
+LIBVIRT_SERVER_CERTIFICATE: Final = LIBVIRT_DIRECTORY / "servercert.pem"
 QEMU_DIRECTORY: Final = Path("/etc/pki/qemu")
 _ENDS: Final = ("server", "client")  # each host is both
 _ROOT_ONLY: Final = 0o600

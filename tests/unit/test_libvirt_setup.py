@@ -11,7 +11,8 @@ import pytest
 from common import certificates, config
 from compute_agent import management
 from compute_agent.errors import CommandError, NetworkError
-from compute_agent.libvirt_setup import units
+from compute_agent.joining import renewal
+from compute_agent.libvirt_setup import copies, units
 from compute_agent.network import HostNetwork
 from tests.fakes.systemd import FakeSystemd
 
@@ -447,3 +448,52 @@ def test_check_tells_of_a_libvirt_that_looks_at_no_certificate(host, authority):
     assert "tls_no_verify_certificate = 0" in said
     conf.write_text(conf.read_text().replace("certificate = 1", "certificate = 0"))
     assert "Whoever" not in host.setup("--check")[1]
+
+
+# ---- a renewed certificate
+
+
+def test_check_finds_copies_of_the_certificate_before(host, authority):
+    host.join(authority)
+    host.setup("--apply")
+    assert "Copies of another" not in host.setup("--check")[1]
+
+    host.join(authority)
+    code, said = host.setup("--check")
+
+    assert code == 4
+    assert "Copies of another certificate or key than this host's: /etc/pki/libvirt/servercert.pem" in said
+
+
+def test_copies_are_of_this_hosts_membership_while_libvirt_setup_answers_for_them(host, authority):
+    def are_copies(pem: str) -> bool:
+        return copies.are_of(pem, state_path=Path("/var/lib/limosa"), root=host.root)
+
+    host.join(authority)
+    assert not are_copies(authority[0])
+    host.setup("--apply")
+    assert are_copies(authority[0])
+    assert not are_copies(certificates.new_authority("Other", valid_days=10)[0])
+    host.setup("--undo")
+    assert not are_copies(authority[0])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "command"), [("tls", "--apply`"), ("ssh", "--apply --transport ssh`"), (None, "")]
+)
+def test_who_renews_is_told_how_libvirt_gets_it(host, authority, monkeypatch, capsys, scheme, command):
+    host.join(authority)
+    pki = host.root / "etc/limosa/pki"
+    conf = host.root / "etc/limosa/limosa.conf"
+    conf.write_text(f"{conf.read_text()}[pki]\nca_certificate = {pki}/ca.pem\n")
+    if scheme:
+        conf.write_text(f"{conf.read_text()}[libvirt]\nlive_migration_scheme = {scheme}\n")
+    monkeypatch.setattr(renewal, "renew", lambda _conf: (pki / "host.pem").read_text())
+    monkeypatch.setattr(copies, "are_of", lambda *_, **__: scheme is not None)
+
+    assert management.main(["renew-certificate", "--config-file", str(conf)]) == 0
+    config.CONF.reset()
+
+    said = capsys.readouterr().out
+    assert ("limosa-compute-agent libvirt-setup" in said) == bool(scheme)
+    assert command in said
