@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import amqp.exceptions  # type: ignore[import-untyped]
 import kombu
@@ -30,6 +30,7 @@ from common import concurrency
 from common.identity import Kind, Principal
 
 EXCHANGE_PAUSE_S = 1.0
+_SERVER_HOSTNAME: Final = "server_hostname"
 
 LOG = logging.getLogger(__name__)
 
@@ -44,6 +45,17 @@ class Standing:
     @property
     def is_conductor(self) -> bool:
         return self.principal.kind is Kind.CONDUCTOR
+
+
+class _EachHostsName(dict[str, Any]):
+    """Options of TLS for more than one broker: the name to be proven is always that of the one connected to.
+
+    kombu writes it here where it reads None, at the first connection, and the next broker would have to prove the first
+    one's. What is read with `[]` stays None; `**` hands on what was written last.
+    """
+
+    def __getitem__(self, key: str) -> Any:
+        return None if key == _SERVER_HOSTNAME else super().__getitem__(key)
 
 
 class Connection(impl_rabbit.Connection):
@@ -62,6 +74,12 @@ class Connection(impl_rabbit.Connection):
             consumer.routing_key = consumer.queue_name
             consumer.exchange = self._topic_exchange(standing.conductors_exchange)
         return super().declare_consumer(consumer)
+
+    def _fetch_ssl_params(self) -> Any:
+        found = super()._fetch_ssl_params()
+        if isinstance(found, dict) and found.get(_SERVER_HOSTNAME, "") is None:
+            return _EachHostsName(found)
+        return found
 
     def topic_send(
         self,
