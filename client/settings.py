@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "LIMOSA_"
 OWN_FILE: Final = Path("limosa/client.conf")
 MACHINES_FILE: Final = Path("/etc/limosa/client.conf")
+_OTHERS_MAY: Final = stat.S_IRWXG | stat.S_IRWXO  # as with every key file
 _SECRET_OPTION: Final = "administrator_key_text"
 
 
@@ -56,7 +57,7 @@ def _refuse_if_open_to_others(path: str) -> None:
 
     try:
         file = Path(path)
-        if not file.stat().st_mode & stat.S_IRWXO or _SECRET_OPTION not in file.read_text(errors="replace"):
+        if not file.stat().st_mode & _OTHERS_MAY or _SECRET_OPTION not in file.read_text(errors="replace"):
             return
     except OSError:
         return  # told when it is opened

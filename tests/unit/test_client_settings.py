@@ -113,9 +113,10 @@ def test_one_file_is_all_that_an_administrator_needs(home, own):
     assert Path(ca_file).read_text() == (home / "ca.pem").read_text()
 
 
-def test_a_file_with_a_key_that_others_may_read_is_refused(home, own):
+@pytest.mark.parametrize("mode", [0o644, 0o640])
+def test_a_file_with_a_key_that_others_may_read_is_refused(home, own, mode):
     text = client_file.introduction(own, name="bob", key=PrivateKey.generate(), password="s3cret")
-    put(home / "bob.conf", text, mode=0o644)
+    put(home / "bob.conf", text, mode=mode)
     with pytest.raises(ConfigurationError, match=r"others may read \(chmod 600\)"):
         settings.load([str(home / "bob.conf")])
 
