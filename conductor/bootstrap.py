@@ -8,6 +8,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from oslo_config import cfg
@@ -67,7 +68,7 @@ def bootstrap(
     user = owners.owner(owner)
     _make_state_directory(conf)
     database = Database(connection(conf), max_retries=conf.database.max_retries)
-    try:
+    with closing(database), ExitStack() as undo:
         _refuse_if_bootstrapped(database)
         users = None if client_conf is None else introducing.refuse_without_users(conf, database)
         private, public = _conductors_key(conf)
@@ -77,11 +78,11 @@ def bootstrap(
             _hand_over(administrator, key, administrator_key)
         else:
             key = introducing.introduce(conf, users, name=administrator, path=client_conf)
+            undo.callback(client_conf.unlink, missing_ok=True)
             say(_INTRODUCED.format(name=administrator, path=client_conf))
         _register(database, administrator, key.public)
+        undo.pop_all()
         owners.give_to(user, _files_of(conf))  # SQLite's log may have come with that commit
-    finally:
-        database.close()
     say(f"{administrator} is an administrator now, and the database is ready.")
     say(_NEXT.format(private=private))
 

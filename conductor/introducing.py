@@ -1,11 +1,11 @@
 """An administrator's client.conf, made on a controller: for the first one, and for when nobody is left who could."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from oslo_config import cfg
 
 from common import broker_passwords, client_file
-from common.errors import LimosaError
 from common.identity import PrivateKey
 from conductor.broker_users import BrokerUsers
 from conductor.db.engine import Database
@@ -31,9 +31,8 @@ def introduce(conf: cfg.ConfigOpts, users: BrokerUsers, *, name: str, path: Path
     key, password = PrivateKey.generate(), broker_passwords.new_password()
     path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     client_file.write(path, client_file.introduction(conf, name=name, key=key, password=password))
-    try:
+    with ExitStack() as undo:
+        undo.callback(path.unlink, missing_ok=True)
         users.admit_administrator(name, password_hash=broker_passwords.hashed(password))
-    except LimosaError:
-        path.unlink(missing_ok=True)
-        raise
+        undo.pop_all()
     return key

@@ -3,6 +3,7 @@
 import errno
 import sqlite3
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from common import config, credentials
 from common.errors import ConfigurationError
 from common.identity import PrivateKey, PublicKey
 from compute_agent import management as agent_management
-from conductor import broker_management, management
+from conductor import bootstrap, broker_management, management
 from conductor.app import Conductor
 from conductor.db.engine import Database
 from tests.fakes import identities
@@ -333,6 +334,26 @@ def test_bootstrap_writes_one_file_for_the_first_administrator(controller, broke
     conf = config.load(["--config-file", str(path)], "tool")
     pem = credentials.of_administrator(conf).key.public.to_pem()
     assert controller.rows("SELECT name, public_key FROM administrators") == [("admin", pem)]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(bootstrap, "_register"), (FakeManagement, "create_user")],
+    ids=["at the database", "at RabbitMQ"],
+)
+def test_a_bootstrap_that_breaks_off_leaves_no_client_conf_and_is_repeated(
+    controller, broker, monkeypatch, module, name
+):
+    def break_off(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    path = controller.directory / "client.conf"
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, break_off)
+        with suppress(KeyboardInterrupt):
+            assert controller.run("bootstrap", "--client-conf", str(path))[0] != 0
+    assert not path.exists()
+    assert controller.run("bootstrap", "--client-conf", str(path))[0] == 0
 
 
 @pytest.mark.parametrize("reason", ["connection refused"])
