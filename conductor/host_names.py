@@ -20,7 +20,7 @@ def _addresses(host: str) -> tuple[str, ...]:
     """As this controller reaches it. Debian's 127.0.1.1 of one's own name says nothing to others."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label of it is empty, or longer than 63
         LOG.warning("%s cannot be looked up, and its certificate has no address: %s", host, error)
         return ()
     addresses = (str(entry[4][0]).partition("%")[0] for entry in found)
