@@ -28,6 +28,14 @@ class CodeUsedError(NotProvenError):
     hint += "with `limosa-conductor host add {host} --replace`."
 
 
+class KeyNotHeldError(NotProvenError):
+    """Who knows a join code and a host's public key, which is no secret, is not that host."""
+
+    message = "Who asks to join as {host} has not proven to hold the key that is to be registered."
+    hint = "The compute agent there is of another version than the conductors, or somebody else has the code: if it was "
+    hint += "not you, make another one with `limosa-conductor host add {host} --replace`."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinRequest:
     """Nothing in it is secret: keys and passwords stay on the host."""
@@ -35,6 +43,7 @@ class JoinRequest:
     public_key: str  # PEM, of the host's agent
     certificate_request: str  # PEM
     password_hash: str  # of the host's own user of RabbitMQ
+    proof: str  # `proven_text`, signed with the private half of `public_key`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +53,11 @@ class JoinGrant:
     authority: str  # PEM, the CA that has issued it
 
 
+def proven_text(host: str, *, certificate_request: str, password_hash: str) -> bytes:
+    """What the holder of the key asks for with it."""
+    return f"limosa join\n{host}\n{certificate_request}\n{password_hash}".encode()
+
+
 class EnrolmentAPI:
     """Speaks to a conductor, whichever has time."""
 
@@ -51,5 +65,5 @@ class EnrolmentAPI:
         self._client = bus.client(INTERFACE)
 
     def join(self, request: JoinRequest) -> JoinGrant:
-        """Raises CodeUnknownError, CodeExpiredError, CodeUsedError, SignatureWrongError."""
+        """Raises CodeUnknownError, CodeExpiredError, CodeUsedError, KeyNotHeldError, SignatureWrongError."""
         return self._client.call("join", request, kind=JoinGrant, timeout_s=JOIN_TIMEOUT_S, tries=JOIN_TRIES)

@@ -63,6 +63,7 @@ class Administrators:
                 if is_new:
                     self._database.transact(lambda session: _forget(session, request.name))
                 raise
+            self._database.transact(lambda session: _part_when_it_expires(session, request.name))
         return view
 
     def list(self) -> tuple[AdministratorView, ...]:
@@ -118,6 +119,14 @@ def _forget(session: Session, name: str) -> None:
     row = session.get(Administrator, name)
     if row is not None:
         session.delete(row)
+
+
+def _part_when_it_expires(session: Session, name: str) -> None:
+    """The user of the broker is worth nothing without the key, and goes when that ends."""
+    row = keys.get_administrator(session, name)
+    if row.expires_at_ms is not None:
+        after_s = (row.expires_at_ms - clock.read_ms(session)) / enrolments.MS_PER_S
+        enrolments.part_administrator(session, name, after_s=after_s)
 
 
 def _state(row: Administrator, now_ms: int) -> KeyState:

@@ -58,6 +58,9 @@ class BrokerUsers:
         return user
 
     def _remove(self, row: Farewell) -> None:
+        with self._database.reading() as session:
+            if not _is_still_due(session, row):
+                return
         self._management.delete_user(row.broker_user)
         self._management.close_connections(row.broker_user)
         if row.queue is not None:
@@ -66,8 +69,12 @@ class BrokerUsers:
         LOG.info("the broker's user %s is removed", row.broker_user)
 
 
-def _forget(session: Session, row: Farewell) -> None:
-    """Unless it has another time by now: somebody of that name has come and gone meanwhile."""
+def _is_still_due(session: Session, row: Farewell) -> bool:
+    """Unless somebody of that name has come back, or come and gone, while others were removed."""
     found = session.get(Farewell, row.broker_user)
-    if found is not None and found.due_at_ms == row.due_at_ms:
-        session.delete(found)
+    return found is not None and found.due_at_ms == row.due_at_ms
+
+
+def _forget(session: Session, row: Farewell) -> None:
+    if _is_still_due(session, row):
+        session.delete(session.get_one(Farewell, row.broker_user))

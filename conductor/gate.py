@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -68,6 +68,8 @@ OF_HOSTS: Final[Mapping[str, Callable[[tuple[Any, ...]], str | None]]] = {
 }
 """What agents tell, and the host that each message speaks for."""
 
+AUDITED_OF_HOSTS: Final = frozenset({"leave", "renew_certificate"})  # what changes who belongs to us
+
 
 class Gate:
     """The guard of the conductor's endpoint; see `common.dispatch.Guard`."""
@@ -83,7 +85,10 @@ class Gate:
         signer = request.context.signer
         if signer.kind is Kind.HOST and request.method in OF_HOSTS:
             self._refuse_others_affairs(request)
-            return carry_out()
+            answer = carry_out()
+            if request.method in AUDITED_OF_HOSTS:
+                self._note_done(request, answer)
+            return answer
         rule = BY_METHOD.get(request.method)
         if signer.kind is not Kind.ADMINISTRATOR or rule is None:
             raise self._not_permitted(request, f"call {request.method}")
@@ -121,6 +126,12 @@ class Gate:
         role = self.lacks(request.context.signer, rule.method)
         if role is not None:
             raise self._not_permitted(request, rule.what, why=f"the role is {role}")
+
+    def _note_done(self, request: Request, answer: Answer) -> None:
+        """That it was done, or has failed, about the host alone: a certificate's request is nothing for the audit."""
+        about_host = replace(request, arguments=request.arguments[:1])
+        result, detail = _outcome_of(answer)
+        self._database.transact(lambda session: _note(session, about_host, result, detail=detail))
 
     def _not_permitted(self, request: Request, what: str, *, why: str = "") -> NotPermittedError:
         error = NotPermittedError(signer=request.context.signer, what=what, why=why)
@@ -172,11 +183,14 @@ class Gate:
 
 
 def _keep(session: Session, request: Request, answer: Answer) -> str:
-    text = json.dumps(answer)
+    result, detail = _outcome_of(answer)
+    _note(session, request, result, detail=detail)
+    return requests.keep(session, request.context.request_id, json.dumps(answer))
+
+
+def _outcome_of(answer: Answer) -> tuple[AuditResult, str]:
     error = answer.get("error")
-    result = AuditResult.DONE if error is None else AuditResult.FAILED
-    _note(session, request, result, detail="" if error is None else _sentence(error))
-    return requests.keep(session, request.context.request_id, text)
+    return (AuditResult.DONE, "") if error is None else (AuditResult.FAILED, _sentence(error))
 
 
 def _note(session: Session, request: Request, result: AuditResult, *, detail: str) -> None:

@@ -10,9 +10,16 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from common import broker_names, broker_passwords
-from common.enrolment_api import CodeUnknownError, CodeUsedError, JoinGrant, JoinRequest
+from common.enrolment_api import (
+    CodeUnknownError,
+    CodeUsedError,
+    JoinGrant,
+    JoinRequest,
+    KeyNotHeldError,
+    proven_text,
+)
 from common.errors import InvalidRequestError, LimosaError
-from common.identity import PublicKey
+from common.identity import Kind, Principal, PublicKey
 from common.membership_api import HostBusyError
 from conductor.authority import Authority
 from conductor.broker_users import BrokerUsers
@@ -55,12 +62,12 @@ class Membership:
     def join(self, host: str, request: JoinRequest) -> JoinGrant:
         """Register the host whose code has proven it; asked again with the same key, it is the same.
 
-        Raises CodeUnknownError, CodeUsedError, KeyFileError, KeyTakenError, CertificateError, ConfigurationError,
-        InvalidRequestError, BrokerManagementError, and then nobody has joined.
+        Raises CodeUnknownError, CodeUsedError, KeyNotHeldError, KeyFileError, KeyTakenError, CertificateError,
+        ConfigurationError, InvalidRequestError, BrokerManagementError, and then nobody has joined.
         """
         if self._users is None:
             raise NoBrokerUsersError
-        pem = self._validated(request)
+        pem = self._validated(host, request)
         authority = self._authority()
         declared = self._database.transact(lambda session: _bind(session, host, pem))
         try:
@@ -90,12 +97,19 @@ class Membership:
         self._database.transact(leave)
         return self._users is not None
 
-    def _validated(self, request: JoinRequest) -> str:
+    def _validated(self, host: str, request: JoinRequest) -> str:
+        """The key. That it is held is proven for all that it asks for: else a used code would work for whoever has it."""
         if not broker_passwords.is_hash(request.password_hash):
             raise InvalidRequestError(reason="What is to be a password's hash is none.")
-        pem = PublicKey.from_pem(request.public_key).to_pem()
+        key = PublicKey.from_pem(request.public_key)
+        pem = key.to_pem()
         if pem == self._own.to_pem():
             raise InvalidRequestError(reason="That is the conductors' own key; a host makes one of its own.")
+        proven = proven_text(
+            host, certificate_request=request.certificate_request, password_hash=request.password_hash
+        )
+        if not key.has_signed(proven, request.proof):
+            raise KeyNotHeldError(host=host)
         return pem
 
 
@@ -103,7 +117,7 @@ def forget(session: Session, host: str, *, after_s: float) -> bool:
     """Take back key and code; the users of the broker go later. Whether there was anything."""
     has_key = keys.remove_host(session, host)
     has_code = enrolments.withdraw_code(session, host)
-    if has_key:
+    if has_key or has_code:  # who has only a code may have got as far as the user
         enrolments.part_host(session, host, after_s=after_s)
     return has_key or has_code
 
@@ -116,6 +130,7 @@ def _bind(session: Session, host: str, pem: str) -> tuple[str, ...]:
     if row.used_by not in (None, pem):
         at_ms = row.used_at_ms if row.used_at_ms is not None else clock.read_ms(session)
         raise CodeUsedError(host=host, at=iso(at_ms))
+    keys.refuse_if_taken(session, pem, name=host)  # before its user, who may be at work, has another password
     row.used_by = pem
     return enrolments.names_of(row)
 
@@ -126,6 +141,7 @@ def _register(session: Session, host: str, pem: str) -> None:
         raise CodeUnknownError(host=host)
     keys.add_host(session, host, pem, names=enrolments.names_of(row))
     row.used_at_ms = clock.read_ms(session)
+    enrolments.keep(session, broker_names.user_of(Principal(kind=Kind.HOST, name=host)))
     enrolments.part(session, broker_names.joining_user(host), after_s=CODE_FAREWELL_S)
 
 
@@ -134,6 +150,8 @@ def _release(session: Session, host: str, pem: str) -> None:
     row = session.get(JoinCode, host)
     if row is not None and row.used_by == pem and row.used_at_ms is None:
         row.used_by = None
+    if session.get(HostKey, host) is None:  # its user may be there already
+        enrolments.part_host(session, host, after_s=0)
 
 
 def _refuse_if_busy(session: Session, host: str) -> None:

@@ -1,8 +1,8 @@
-"""Become a member: with a join code, once. Whatever is refused on the way, this host is as it was before.
+"""Become a member: with a join code, once. Whatever is refused on the way, this host is as it was before, its key apart.
 
 1. look at code, URL, configuration and directories        nothing is changed
 2. get the CA, by the fingerprint in the code               from here on the broker is proven
-3. make the host's key                                      it stays if 4 ends in silence: asked again, it is the same
+3. make the host's key                                      it stays once 4 may have succeeded: asked again, it is the same
 4. ask to join                                              the conductors register the key
 5. write keys and certificates, and log in with them
 6. write the configuration                                  this is what makes the host a member
@@ -19,7 +19,7 @@ from typing import Final
 from oslo_config import cfg
 
 from common import broker_names, broker_passwords, certificates, config
-from common.enrolment_api import JoinGrant, JoinRequest
+from common.enrolment_api import JoinGrant, JoinRequest, proven_text
 from common.errors import LimosaError, OutcomeUnknownError
 from common.identity import PrivateKey
 from common.join_code import JoinCode
@@ -59,7 +59,8 @@ class OtherHostError(LimosaError):
 class LoginFailedError(LimosaError):
     message = "{host} was registered, and cannot log in at RabbitMQ: {reason}"
     hint = (
-        "`limosa-conductor host add {host} --replace` makes another code; of this attempt nothing stays here."
+        "Run the same command again, within ten minutes: its key is kept, and a host joins once. Later "
+        "`limosa-conductor host add {host} --replace` makes another code."
     )
 
 
@@ -78,16 +79,16 @@ class Request:
 
 
 def join(request: Request, door: Door) -> Places:
-    """Raises LimosaError, and then nothing was changed; AnswerMissingError apart, which keeps the host's key."""
+    """Raises LimosaError, and then nothing was changed; only the key stays of which the conductors may know."""
     text = _refuse_what_cannot_work(request)
-    with ExitStack() as undo:
+    with ExitStack() as undo, ExitStack() as undo_key:
         with _configured(request, "") as conf:
             where = Places.of(conf, config_file=request.config_file)
         places.make_directories(where, undo)
         authority = _authority(request, door)
         where.refuse_foreign(authority_pem=authority, conductor_public_pem=request.code.conductors.to_pem())
         made = [path for path in (where.authority, where.conductor_public_key) if not path.exists()]
-        key = _host_key(where, undo)
+        key = _host_key(where, undo_key)
         certificate_request, certificate_key = certificates.new_request(
             request.code.host, [request.code.host]
         )
@@ -95,8 +96,12 @@ def join(request: Request, door: Door) -> Places:
         try:
             grant = _ask(request, door, authority, key, certificate_request, password)
         except OutcomeUnknownError as error:
-            undo.pop_all()
+            undo_key.pop_all()
             raise AnswerMissingError(host=request.code.host, reason=error) from error
+        except KeyboardInterrupt:
+            undo_key.pop_all()
+            raise
+        undo_key.pop_all()
         _write(request, where, grant, authority, certificate_key, undo)
         block = _block(request, user=grant.broker_user, password=password, authority=where.authority)
         with _configured(request, config_block.text_of(block)) as conf:
@@ -154,15 +159,18 @@ def _ask(
     request: Request, door: Door, authority: str, key: PrivateKey, certificate_request: str, password: str
 ) -> JoinGrant:
     """As the broker's user that may do nothing else."""
+    code = request.code
+    password_hash = broker_passwords.hashed(password)
+    proven = proven_text(code.host, certificate_request=certificate_request, password_hash=password_hash)
     asking = JoinRequest(
         public_key=key.public.to_pem(),
         certificate_request=certificate_request,
-        password_hash=broker_passwords.hashed(password),
+        password_hash=password_hash,
+        proof=key.sign(proven),
     )
     with tempfile.TemporaryDirectory() as directory:
         ca_file = Path(directory) / "ca.pem"
         ca_file.write_text(authority)
-        code = request.code
         user = broker_names.joining_user(code.host)
         block = _block(request, user=user, password=code.broker_password, authority=ca_file)
         with _configured(request, config_block.text_of(block)) as conf:

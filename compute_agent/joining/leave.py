@@ -39,10 +39,11 @@ def leave(config_file: Path, *, is_local_only: bool) -> str:
         claim = claim_host(host)
     except HostTakenError as error:
         raise AgentRunsError(host=host) from error
+    where = Places.of(conf, config_file=config_file)
     with claim:
-        if not is_local_only:
+        if not is_local_only and where.host_key.exists():  # it goes first, and only when the conductors know
             _say_farewell(conf, host)
-        _remove(Places.of(conf, config_file=config_file), text)
+        _remove(where, text)
     return host
 
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ DIRECTORY_MODE: Final = 0o755
 
 class FileRefusedError(LimosaError):
     message = "{path} cannot be written: {reason}."
-    hint = "Run it as root, and look whether the file system may be written; nothing was changed."
+    hint = "Run it as root, and look whether the file system may be written; then run the same command again."
 
 
 class ForeignFileError(LimosaError):
@@ -112,7 +112,13 @@ def _make_directory(path: Path, undo: ExitStack) -> None:
         return
     _make_directory(path.parent, undo)
     new_files.make_directory(path, mode=DIRECTORY_MODE)
-    undo.callback(path.rmdir)
+    undo.callback(_remove_if_empty, path)
+
+
+def _remove_if_empty(path: Path) -> None:
+    """A key that is kept stays where it is."""
+    with suppress(OSError):
+        path.rmdir()
 
 
 def _is_issued_by(path: Path, authority_pem: str) -> bool:

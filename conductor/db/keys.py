@@ -19,7 +19,7 @@ def add_host(session: Session, host: str, public_key: str, *, names: Sequence[st
 
     `names` are those that its certificate is to have besides.
     """
-    _refuse_if_taken(session, public_key, name=host)
+    refuse_if_taken(session, public_key, name=host)
     is_known = session.get(HostKey, host) is not None
     session.merge(
         HostKey(
@@ -58,7 +58,7 @@ def add_administrator(
         if (known.role, known.public_key, known.revoked_at_ms) == (role, public_key, None):
             return known
         raise AdministratorExistsError(name=name)
-    _refuse_if_taken(session, public_key, name=name)
+    refuse_if_taken(session, public_key, name=name)
     now_ms = clock.read_ms(session)
     row = Administrator(
         name=name,
@@ -72,7 +72,7 @@ def add_administrator(
     return row
 
 
-def _refuse_if_taken(session: Session, public_key: str, *, name: str) -> None:
+def refuse_if_taken(session: Session, public_key: str, *, name: str) -> None:
     """Raises KeyTakenError. Keys are compared as text: all of them were written by us."""
     hosts = session.scalars(
         select(HostKey.host).where(HostKey.public_key == public_key, HostKey.host != name)

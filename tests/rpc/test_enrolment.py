@@ -13,8 +13,16 @@ from common.enrolment_api import (
     CodeUsedError,
     EnrolmentAPI,
     JoinRequest,
+    KeyNotHeldError,
+    proven_text,
 )
-from common.errors import AdministratorExistsError, InvalidRequestError, LimosaError, NotPermittedError
+from common.errors import (
+    AdministratorExistsError,
+    InvalidRequestError,
+    KeyTakenError,
+    LimosaError,
+    NotPermittedError,
+)
 from common.identity import (
     Identity,
     KeyUnknownError,
@@ -31,6 +39,7 @@ from conductor import authority, broker_management, enrolling, inviting
 from conductor.broker_management import BrokerManagementError
 from conductor.broker_users import BrokerUsers
 from conductor.db import enrolments, keys
+from conductor.presentation import iso
 from conductor.registration import HostKnownError, HostNotRegisteredError
 from tests.fakes import identities
 from tests.fakes.broker_management import FakeManagement
@@ -83,14 +92,16 @@ class Joiner:
         self.password = broker_passwords.new_password()
         principal = Principal(kind=Kind.HOST, name=name)
         self._bus = cluster.bus(Identity(principal=principal, key=code.key))
+        self._name = name
         self._changes = request or {}
 
     def join(self):
-        request = JoinRequest(
-            public_key=self.key.public.to_pem(),
-            certificate_request=self.certificate_request,
-            password_hash=broker_passwords.hashed(self.password),
-        )
+        values = {
+            "certificate_request": self.certificate_request,
+            "password_hash": broker_passwords.hashed(self.password),
+        }
+        proof = self.key.sign(proven_text(self._name, **values))
+        request = JoinRequest(public_key=self.key.public.to_pem(), proof=proof, **values)
         return EnrolmentAPI(self._bus).join(replace(request, **self._changes))
 
 
@@ -155,6 +166,32 @@ def test_a_code_is_good_for_one_key_only(cluster, conf, management):
     assert (f"host:{HOST}", "join", AuditResult.FAILED) in audited(cluster)
 
 
+def test_a_used_code_is_worth_nothing_with_the_hosts_public_key(cluster, conf, management):
+    code = invite(conf)
+    host = Joiner(cluster, code)
+    host.join()
+    before = management.password_hashes[USER]
+
+    thief = Joiner(cluster, code, request={"public_key": host.key.public.to_pem()})
+    with pytest.raises(KeyNotHeldError):
+        thief.join()
+
+    assert management.password_hashes[USER] == before
+    assert (f"host:{HOST}", "join", AuditResult.FAILED) in audited(cluster)
+
+
+@pytest.mark.parametrize("field", ["certificate_request", "password_hash"])
+def test_what_is_asked_for_with_a_key_is_proven_with_it(cluster, conf, field):
+    code = invite(conf)
+    other = {
+        "certificate_request": certificates.new_request(HOST, [HOST])[0],
+        "password_hash": broker_passwords.hashed(broker_passwords.new_password()),
+    }
+    with pytest.raises(KeyNotHeldError):
+        Joiner(cluster, code, request={field: other[field]}).join()
+    assert HOST not in registered(cluster)
+
+
 def test_a_code_for_another_host_is_refused(cluster, conf):
     with pytest.raises(CodeUnknownError, match="compute8"):
         Joiner(cluster, invite(conf), name="compute8").join()
@@ -188,7 +225,7 @@ def test_an_expired_code_is_refused_and_its_user_goes(cluster, conf, management)
 
 def test_an_administrator_has_no_code(cluster):
     bus = cluster.bus(identities.ADMINISTRATOR)
-    request = JoinRequest(public_key="", certificate_request="", password_hash="")
+    request = JoinRequest(public_key="", certificate_request="", password_hash="", proof="")
     with pytest.raises(KeyUnknownError):
         EnrolmentAPI(bus).join(request)
 
@@ -203,10 +240,8 @@ def test_a_code_proves_nothing_elsewhere(cluster, conf):
     "changes",
     [
         {"public_key": "no key"},
-        {"certificate_request": "no request"},
         {"password_hash": "s3cret"},
         {"public_key": identities.CONDUCTOR.key.public.to_pem()},
-        {"public_key": identities.host("compute1").key.public.to_pem()},
     ],
 )
 def test_a_request_that_cannot_work_leaves_the_code_unused(cluster, conf, changes):
@@ -218,6 +253,24 @@ def test_a_request_that_cannot_work_leaves_the_code_unused(cluster, conf, change
 
     assert caught.value.exit_code == 2
     assert registered(cluster) == before
+    Joiner(cluster, code).join()
+
+
+def test_a_request_for_a_certificate_that_is_none_leaves_the_code_unused(cluster, conf, management):
+    code = invite(conf)
+    joiner = Joiner(cluster, code)
+    joiner.certificate_request = "no request"
+    with pytest.raises(certificates.CertificateError):
+        joiner.join()
+    assert HOST not in registered(cluster)
+    Joiner(cluster, code).join()
+
+
+def test_the_key_of_another_host_is_refused_before_rabbitmq_is_asked(cluster, conf, management):
+    code = invite(conf)
+    with pytest.raises(KeyTakenError):
+        Joiner(cluster, code, key=identities.host("compute1").key).join()
+    assert USER not in management.rights
     Joiner(cluster, code).join()
 
 
@@ -295,6 +348,54 @@ def test_who_comes_back_before_the_farewell_keeps_the_user(cluster, conf, manage
     assert USER in management.rights
 
 
+def test_who_comes_back_while_others_are_removed_keeps_the_user(cluster, conf, management, monkeypatch):
+    database = cluster.conductor.database
+    users = BrokerUsers(database, management, control_exchange="limosa")
+    Joiner(cluster, invite(conf)).join()
+    for host in ("compute8", HOST):
+        database.transact(lambda session, host=host: enrolments.part_host(session, host, after_s=0))
+
+    delete_user = FakeManagement.delete_user
+
+    def come_back(self, name):
+        delete_user(self, name)
+        database.transact(lambda session: enrolments.keep(session, USER))
+
+    monkeypatch.setattr(FakeManagement, "delete_user", come_back)
+    users.tidy()
+
+    assert USER in management.rights
+
+
+def test_a_join_that_was_not_registered_leaves_no_user(cluster, conf, management, monkeypatch):
+    """The code is withdrawn at the last moment, when the user is made already."""
+    code = invite(conf)
+    database = cluster.conductor.database
+    create_user = FakeManagement.create_user
+
+    def withdraw(self, name, **values):
+        create_user(self, name, **values)
+        database.transact(lambda session: enrolments.withdraw_code(session, HOST))
+
+    monkeypatch.setattr(FakeManagement, "create_user", withdraw)
+    with pytest.raises(CodeUnknownError):
+        Joiner(cluster, code).join()
+
+    enrolling.users_of(conf, database).tidy()
+    assert management.rights == {}
+
+
+def test_a_host_whose_join_broke_off_is_removed_with_its_user(cluster, conf, management):
+    """The conductor died between RabbitMQ and the database."""
+    invite(conf)
+    users = enrolling.users_of(conf, cluster.conductor.database)
+    users.admit_host(HOST, password_hash=broker_passwords.hashed("s3cret"))
+
+    inviting.remove_host(conf, HOST)
+
+    assert management.rights == {}
+
+
 @pytest.mark.parametrize("name", ["compute 9", "compute9,evil", ""])
 def test_a_name_that_is_none_is_in_no_certificate(cluster, conf, name):
     with pytest.raises(InvalidRequestError):
@@ -314,6 +415,8 @@ def test_a_host_renews_its_own_certificate_with_the_names_that_were_declared(clu
     certificate = api.renew_certificate(HOST, request)
 
     assert certificates.read(certificate).names[:2] == (HOST, "compute9.example.org")
+    [line] = cluster.api.list_audit(AuditFilter(signer=HOST, result=AuditResult.DONE))[:1]
+    assert (line.method, line.target) == ("renew_certificate", HOST)
     with pytest.raises(NotPermittedError):
         api.renew_certificate("compute1", request)
 
@@ -328,6 +431,7 @@ def test_a_host_that_leaves_is_heard_no_more_and_its_user_goes_when_it_has_its_a
     assert api.leave(HOST)
 
     assert USER in management.rights, "the answer goes through its queue"
+    assert (f"host:{HOST}", "leave", AuditResult.DONE) in audited(cluster)
     with pytest.raises(KeyUnknownError):
         api.greet(HOST)
     with cluster.conductor.database.reading() as session:
@@ -342,6 +446,7 @@ def test_a_host_with_an_open_migration_stays(cluster):
         api = ConductorAPI(cluster.bus(identities.host(host)))
         with pytest.raises(HostBusyError, match=migration.id):
             api.leave(host)
+        assert (f"host:{host}", "leave", AuditResult.FAILED) in audited(cluster)
     assert registered(cluster).keys() == {"compute1", "compute2"}
 
 
@@ -369,6 +474,15 @@ def test_an_administrator_has_a_user_of_the_broker_until_he_is_revoked(cluster, 
 
     with cluster.conductor.database.reading() as session:
         assert session.get(enrolments.Farewell, "limosa-administrator-bob") is not None
+
+
+def test_the_user_of_an_administrator_goes_when_his_key_expires(cluster, conf, management):
+    view = cluster.api.create_administrator(administrator_request(valid_days=2))
+    with cluster.conductor.database.reading() as session:
+        row = session.get(enrolments.Farewell, "limosa-administrator-bob")
+        assert iso(row.due_at_ms) == view.expires_at
+    enrolling.users_of(conf, cluster.conductor.database).tidy()
+    assert "limosa-administrator-bob" in management.rights, "not before"
 
 
 def test_an_administrator_whose_user_cannot_be_made_is_not_registered(cluster, management):

@@ -17,7 +17,7 @@ from common.errors import ServiceUnreachableError
 from common.identity import PrivateKey, PublicKey
 from common.join_code import JoinCode
 from compute_agent import management
-from compute_agent.joining import config_block, join_command, leave
+from compute_agent.joining import config_block, join_command, leave, places
 from compute_agent.joining.broker_url import BrokerUrl, BrokerUrlError
 from compute_agent.joining.door import BrokerAwayError, BrokerDoor, OtherAuthorityError
 from compute_agent.joining.join import (
@@ -203,7 +203,6 @@ def _unreachable():
     ("prepare", "expected"),
     [
         (lambda host: setattr(host.door, "ask_error", CodeUsedError(host=HOST, at="now")), CodeUsedError),
-        (lambda host: setattr(host.door, "login_error", _unreachable()), LoginFailedError),
         (lambda host: host.write_config("[DEFAULT]\ntransport_url = rabbit://a:b@c/\n"), ConfiguredError),
         (lambda host: host.write_config("[DEFAULT]\nlog_levle = DEBUG\n"), Exception),
         (
@@ -213,7 +212,7 @@ def _unreachable():
             OtherAuthorityError,
         ),
     ],
-    ids=["used code", "login refused", "configured", "misspelt", "another CA"],
+    ids=["used code", "configured", "misspelt", "another CA"],
 )
 def test_what_is_refused_changes_nothing(host, prepare, expected):
     prepare(host)
@@ -267,6 +266,46 @@ def test_silence_keeps_the_key_so_that_the_same_command_joins_once(host):
     host.door.ask_error = None
     host.join()
 
+    first, second = host.door.asked
+    assert first.public_key == second.public_key
+
+
+def test_whoever_interrupts_the_wait_joins_once_with_the_same_command(host):
+    host.door.ask_error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        host.join()
+    assert set(host.files()) == {"etc/host.key"}
+
+    host.door.ask_error = None
+    host.join()
+
+    first, second = host.door.asked
+    assert first.public_key == second.public_key
+
+
+def test_a_login_that_fails_keeps_the_key_that_is_registered(host):
+    host.door.login_error = _unreachable()
+    with pytest.raises(LoginFailedError, match=HOST):
+        host.join()
+    assert set(host.files()) == {"etc/host.key"}
+
+    host.door.login_error = None
+    host.join()
+
+    first, second = host.door.asked
+    assert first.public_key == second.public_key
+
+
+def test_a_file_that_cannot_be_written_at_the_end_keeps_the_key(host, monkeypatch):
+    def refuse(path, *_arguments, **_options):
+        raise FileRefusedError(path=path, reason="No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(places, "write", refuse)
+        with pytest.raises(FileRefusedError):
+            host.join()
+    assert set(host.files()) == {"etc/host.key"}
+    host.join()
     first, second = host.door.asked
     assert first.public_key == second.public_key
 
@@ -411,6 +450,16 @@ def test_a_controllers_files_stay_when_its_agent_leaves(host, authority):
     leave.leave(host.config_file, is_local_only=True)
 
     assert host.files() == before
+
+
+def test_a_farewell_that_was_cut_short_is_gone_on_with(host):
+    """The conductors have forgotten this host, and its key is gone already: there is nothing left to ask them."""
+    where = host.join()
+    where.host_key.unlink()
+
+    leave.leave(host.config_file, is_local_only=False)
+
+    assert host.files() == {}
 
 
 def test_who_has_not_joined_cannot_leave(host):
