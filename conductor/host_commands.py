@@ -17,6 +17,10 @@ Within {hours:g} hours, once, on {host}:
     limosa-compute-agent join {url} {code}
 """
 
+_CERTIFICATE = """\
+If it has joined with a code, its certificate stays good for the other hosts' libvirt, until {at} at the latest. What
+shuts it out there, too: a list of the others in tls_allowed_dn_list of libvirtd.conf (CN=HOST), or a new CA."""
+
 
 def add_to(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
@@ -66,8 +70,10 @@ def _add(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
 def _remove(arguments: Arguments, conf: "cfg.ConfigOpts") -> None:
     from conductor.inviting import remove_host
 
-    remove_host(conf, arguments.host)
+    good_until = remove_host(conf, arguments.host)
     say(f"{arguments.host} is not registered any more: nothing that its compute agent says is believed.")
+    if good_until is not None:
+        say(_CERTIFICATE.format(host=arguments.host, at=good_until))
 
 
 def _list(_arguments: Arguments, conf: "cfg.ConfigOpts") -> None:

@@ -13,7 +13,7 @@ from common.errors import InvalidRequestError
 from common.identity import PublicKey, is_name, refuse_bad_name
 from common.join_code import JoinCode
 from conductor import authority, membership
-from conductor.db import audit, enrolments, keys
+from conductor.db import audit, clock, enrolments, keys
 from conductor.db.models import HostKey
 from conductor.enrolling import users_of
 from conductor.membership import NoBrokerUsersError
@@ -64,23 +64,28 @@ def invite(conf: cfg.ConfigOpts, host: str, *, names: Sequence[str], is_replacin
     return Invitation(url=url, code=code.text)
 
 
-def remove_host(conf: cfg.ConfigOpts, host: str) -> None:
+def remove_host(conf: cfg.ConfigOpts, host: str) -> str | None:
     """Take back key and code at once, then its users at RabbitMQ. Raises HostNotRegisteredError.
 
+    What nobody can take back is its certificate: the time until which one is good at the longest; None: it has none of ours.
     Raises BrokerManagementError where RabbitMQ is away: nothing that the host says is believed then already, and the
     conductors go on trying to remove its users.
     """
     with opened(conf) as database:
 
-        def remove(session: Session) -> None:
+        def remove(session: Session) -> int | None:
+            has_certificate = session.get(HostKey, host) is not None
             if not membership.forget(session, host, after_s=0):
                 raise HostNotRegisteredError(host=host)
             audit.note_by_hand(session, "host remove", host)
+            return clock.read_ms(session) + conf.pki.valid_days * keys.MS_PER_DAY if has_certificate else None
 
-        database.transact(remove)
+        good_until_ms = database.transact(remove)
         users = users_of(conf, database)
-        if users is not None:
-            users.tidy()
+        if users is None:
+            return None
+        users.tidy()
+        return None if good_until_ms is None else iso(good_until_ms)
 
 
 def listed_hosts(conf: cfg.ConfigOpts) -> tuple[str, ...]:

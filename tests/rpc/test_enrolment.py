@@ -310,10 +310,12 @@ def test_a_host_that_is_known_gets_a_new_code_only_by_replacing(cluster, conf):
 
 def test_a_host_that_is_removed_loses_its_user_its_connections_and_its_queue(cluster, conf, management):
     joiner = Joiner(cluster, invite(conf))
-    joiner.join()
+    grant = joiner.join()
 
-    inviting.remove_host(conf, HOST)
+    good_until = inviting.remove_host(conf, HOST)
 
+    not_after = certificates.read(grant.certificate).not_after
+    assert good_until >= iso(int(not_after.timestamp() * 1000)), "its certificate nobody takes back"
     assert management.rights == {}
     assert {USER, JOINING_USER} <= set(management.closed)
     assert broker_names.command_queue(HOST) in management.deleted_queues
