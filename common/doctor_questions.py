@@ -114,6 +114,7 @@ PEER: Final = Question(
     checks=(
         pair_checks.NAME_UNRESOLVED,
         pair_checks.PEER_UNREACHABLE,
+        pair_checks.PEER_NOT_PROVEN,
         pair_checks.PEER_IS_ANOTHER,
         pair_checks.HOST_UUID_SHARED,
     ),

@@ -21,6 +21,13 @@ PEER_IS_ANOTHER = Check(
     hint="Correct [DEFAULT]host of one of them, or the name {peer} in the DNS, or on {host} in /etc/hosts: `ADDRESS {peer}`",
     meaning="The guest would go to another host than the one that was checked and prepared.",
 )
+PEER_NOT_PROVEN = Check(
+    code="peer_not_proven",
+    sentence="What answers {host} at {uri} ({address}) cannot prove that it is {peer}: {reason}.",
+    hint="See on {host} whether the name leads to {peer}, then on {peer} whether its certificate names it and is of the CA "
+    "that {host} has: `getent hosts {peer}`, `limosa-compute-agent libvirt-setup --check`",
+    meaning="Over TLS, another host that the name leads to, and a certificate that does not fit, look the same from here.",
+)
 MIGRATION_HOST_UNUSABLE = Check(
     code="migration_host_unusable",
     sentence="libvirt on {peer} has {host} send the guest's memory to {name}, and {reason}.",

@@ -10,6 +10,7 @@ from common.pair_checks import (
     MIGRATION_HOST_UNUSABLE,
     NAME_UNRESOLVED,
     PEER_IS_ANOTHER,
+    PEER_NOT_PROVEN,
     PEER_UNREACHABLE,
     PORT_UNREACHABLE,
 )
@@ -21,6 +22,9 @@ from compute_agent.migrate_request import TUNNELLED, connection_uri
 
 REACH_TIMEOUT_S = 5.0
 SSH_TIMEOUT_S = 15.0
+
+# "Failed to verify peer's certificate", "Certificate's owner does not match the hostname", ...: virnettlscontext.c
+_CERTIFICATE = "ertificate"
 
 # libvirt.org/uri.html; of a scheme that is not here, libvirt itself is asked at once.
 LIBVIRTD_PORTS = {"tcp": 16509, "tls": 16514}
@@ -58,7 +62,8 @@ def check_peer(look: Reaching) -> Iterator[Finding]:
         found = look.hypervisor.reach(uri, timeout_s=SSH_TIMEOUT_S if is_by_ssh else REACH_TIMEOUT_S)
     except (NetworkError, HypervisorUnreachableError) as error:
         reason = str(error.fields["reason"]).rstrip(".")
-        yield PEER_UNREACHABLE.finding(host, **evidence, reason=reason)
+        is_unproven = transport_of(uri) == "tls" and _CERTIFICATE in reason
+        yield (PEER_NOT_PROVEN if is_unproven else PEER_UNREACHABLE).finding(host, **evidence, reason=reason)
         return
     if not _is_it(found, look):
         yield PEER_IS_ANOTHER.finding(host, **evidence, found=f"{found.hostname} ({found.uuid})")

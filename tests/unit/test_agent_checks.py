@@ -13,6 +13,7 @@ from compute_agent import checks
 from compute_agent.checks import confinement, disk_access, disk_locks, graphics, memory, reach, users
 from compute_agent.definitions import facts_of
 from compute_agent.errors import StorageHangsError
+from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
 from compute_agent.settings import LiveMigrationSettings
 from compute_agent.storage.gate import Gate
 from compute_agent.subprocesses import Done
@@ -127,6 +128,26 @@ def test_a_name_that_leads_to_another_host_is_found(source):
 
     assert finding.code == "peer_is_another"
     assert "leads compute1 to the libvirtd of compute2 (" in finding.sentence
+
+
+@pytest.mark.parametrize(("scheme", "code"), [("tls", "peer_not_proven"), ("ssh", "peer_unreachable")])
+def test_over_tls_a_certificate_that_is_not_the_peers_is_told_as_that(
+    source, network, monkeypatch, scheme, code
+):
+    monkeypatch.setattr(network, "connect", lambda _address, _port: None)
+
+    def refuse(uri, *, timeout_s):
+        raise HypervisorUnreachableError(
+            uri=uri, reason="authentication failed: Failed to verify peer's certificate"
+        )
+
+    monkeypatch.setattr(source.hypervisor, "reach", refuse)
+    settings = replace(source.settings, live_migration=LiveMigrationSettings(flags=FLAGS, scheme=scheme))
+
+    [finding] = reach.check_peer(replace(source, settings=settings))
+
+    assert finding.code == code
+    assert "cannot prove that it is compute2" in finding.sentence or scheme == "ssh"
 
 
 def test_hosts_of_one_uuid_are_told_apart_by_their_names(source):
