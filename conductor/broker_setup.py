@@ -40,6 +40,7 @@ DEFINITIONS: Final = Path("limosa-definitions.json")
 PUBLIC_MODE: Final = 0o644
 SECRET_MODE: Final = 0o600
 SHARED_MODE: Final = 0o640
+AWAIT_STARTUP_S: Final = 300.0  # of RabbitMQ: minutes on a slow or busy machine
 ENTRANCE_TRIES: Final = 20
 ENTRANCE_PAUSE_S: Final = 1.0
 RESTART: Final = ("systemctl", "restart", "rabbitmq-server")
@@ -95,7 +96,7 @@ def set_up(conf: cfg.ConfigOpts, wanted: BrokerSetup) -> None:
     if not wanted.is_offline:
         if wanted.is_restarting and is_changed:
             programs.run(*RESTART)
-        programs.run("rabbitmqctl", "await_startup", "--timeout", "60")
+        programs.run("rabbitmqctl", "await_startup", "--timeout", f"{AWAIT_STARTUP_S:.0f}")
         programs.run("rabbitmqctl", "import_definitions", given=definition)
         if is_changed and not wanted.is_restarting:
             say(f"RabbitMQ must be restarted to take its new configuration: {' '.join(RESTART)}")

@@ -5,7 +5,7 @@ from typing import Final
 
 from common.errors import LimosaError
 
-TIMEOUT_S: Final = 120.0  # rabbitmqctl waits for a node that starts
+TIMEOUT_S: Final = 420.0  # longer than rabbitmqctl waits for a node that starts
 ERROR_MAX_CHARACTERS: Final = 400
 
 
