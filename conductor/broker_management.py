@@ -10,6 +10,7 @@ from common import rpc
 from common.broker_rights import Rights
 from common.errors import LimosaError
 
+CLOSE_TRIES: Final = 5
 TIMEOUT_S: Final = 10.0
 ANSWER_MAX_CHARACTERS: Final = 300  # of what RabbitMQ says against it, in a sentence of ours
 GONE: Final = 404
@@ -73,7 +74,13 @@ class HttpManagement:
         self._ask("set a password", "PUT", "users", name, body={"password_hash": password_hash, "tags": ""})
 
     def close_connections(self, name: str) -> None:
-        self._ask("close connections", "DELETE", "connections", "username", name, is_gone_fine=True)
+        for tries_left in reversed(range(CLOSE_TRIES)):
+            try:
+                self._ask("close connections", "DELETE", "connections", "username", name, is_gone_fine=True)
+                return
+            except BrokerManagementError:
+                if not tries_left:  # RabbitMQ answers 500 where one of them ends meanwhile by itself
+                    raise
 
     def delete_queue(self, name: str) -> None:
         self._ask("remove a queue", "DELETE", "queues", self._virtual_host, name, is_gone_fine=True)

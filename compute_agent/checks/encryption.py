@@ -20,15 +20,15 @@ def check_transport(look: SourceLook) -> Iterator[Finding]:
 def check_encryption(look: SourceLook) -> Iterator[Finding]:
     """Never a fall back: who has certificates that do not work believes that they do."""
     settings = look.settings.live_migration
-    if not encryption.is_wanted(settings):
-        return
+    if not encryption.is_wanted(settings) or look.dest is None:
+        return  # a dest that is silent has a finding already
     by_host = {look.settings.host: look.source, look.dest_host: look.dest}
     lacking = [name for name, facts in by_host.items() if not encryption.has_any(facts)]
     if len(lacking) == len(by_host) and not encryption.is_required(settings):
         return  # nobody has asked for it here
     for name in lacking:
         yield _missing(look, name, by_host[name], is_refusing=encryption.is_required(settings))
-    if not lacking and look.dest is not None:
+    if not lacking:
         yield from _of(look, look.settings.host, look.source, believed_by=look.dest)
         yield from _of(look, look.dest_host, look.dest, believed_by=look.source)
 

@@ -174,8 +174,8 @@ def test_a_name_that_leads_to_another_host(lab: Lab) -> None:
     with changed(hosts, line_of(hosts, "compute2"), f"{own} compute2"):
         findings = found(lab)
 
-    assert "to the libvirtd of compute1 (" in findings["peer_is_another"]["sentence"]
-    assert findings["peer_is_another"]["evidence"]["address"] == own
+    assert "cannot prove that it is compute2" in findings["peer_not_proven"]["sentence"]
+    assert findings["peer_not_proven"]["evidence"]["address"] == own
 
 
 def test_a_libvirtd_that_other_hosts_cannot_reach(lab: Lab) -> None:
