@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from common import concurrency
+from common import concurrency, new_files
 from common.errors import describe_os_error
 from compute_agent import durable
 from compute_agent.checksums import Checksums, Content
@@ -198,7 +198,7 @@ class Copying:
         except FileExistsError:
             record.forget(item)
             return False
-        concurrency.call_blocking(durable.sync_directory, place.parent, timeout_s=FILE_TIMEOUT_S)
+        concurrency.call_blocking(new_files.sync_directory, place.parent, timeout_s=FILE_TIMEOUT_S)
         return True
 
     def _discard(self, temporary: Path) -> None:
@@ -219,7 +219,7 @@ class Copying:
             ):
                 return False  # somebody has put another one there
             path.unlink()
-        durable.sync_directory(path.parent)
+        new_files.sync_directory(path.parent)
         return True
 
     def _is_awaited(self, name: str, *, but: str) -> bool:

@@ -7,6 +7,8 @@ not wait behind calls to a libvirtd that hangs, and a write given up half way mi
 import os
 from pathlib import Path
 
+from common.new_files import sync_directory
+
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 PASSABLE_DIRECTORY = 0o711  # the conductor's own may stand below it, with another owner
@@ -51,12 +53,3 @@ def write_many(texts: dict[Path, str]) -> None:
         path.write_text(text, encoding="utf-8")
         path.chmod(PRIVATE_FILE)
     os.sync()
-
-
-def sync_directory(path: Path) -> None:
-    """Make renames and removals in it survive the loss of power."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

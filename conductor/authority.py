@@ -50,7 +50,7 @@ def make(conf: cfg.ConfigOpts) -> tuple[Path, Path]:
         load(conf)
         return certificate, key
     for path in (certificate, key):
-        _make_directory(path.parent)
+        new_files.make_directories(path.parent, mode=DIRECTORY_MODE)
     certificate_pem, key_pem = certificates.new_authority(NAME, valid_days=VALID_DAYS)
     new_files.write_new(key, key_pem, mode=KEY_MODE)
     new_files.write_new(certificate, certificate_pem, mode=CERTIFICATE_MODE)
@@ -73,12 +73,6 @@ def load(conf: cfg.ConfigOpts) -> Authority:
 def certificate_of(conf: cfg.ConfigOpts) -> str:
     """The public half alone, for whoever needs no more; raises ConfigurationError."""
     return _read(conf, "ca_certificate")
-
-
-def _make_directory(path: Path) -> None:
-    if not path.is_dir():
-        _make_directory(path.parent)
-        new_files.make_directory(path, mode=DIRECTORY_MODE)
 
 
 def _read(conf: cfg.ConfigOpts, option: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import wire
+from common import new_files, wire
 from common.facts import InterfaceFacts
 from common.transfer import Filtering
 from compute_agent import durable
@@ -54,7 +54,7 @@ class KeptFilterings:
 
     def remove(self, instance: str) -> None:
         self._path(instance).unlink(missing_ok=True)
-        durable.sync_directory(self._directory)
+        new_files.sync_directory(self._directory)
         self._kept.pop(instance, None)
 
     def _read(self) -> Iterator[Kept]:

@@ -83,7 +83,9 @@ def make_directories(paths: Places, undo: ExitStack) -> None:
     """And find out that they may be written, before anybody is asked for anything; raises FileRefusedError."""
     for path in paths.all:
         try:
-            _make_directory(path.parent, undo)
+            new_files.make_directories(
+                path.parent, mode=DIRECTORY_MODE, made=lambda made: undo.callback(_remove_if_empty, made)
+            )
             probe = path.with_name(f".{path.name}.probe")
             new_files.replace(probe, "", mode=SECRET_MODE)
             probe.unlink()
@@ -105,14 +107,6 @@ def write(path: Path, text: str, *, mode: int, undo: ExitStack) -> None:
             undo.callback(path.unlink, missing_ok=True)
     except OSError as error:
         raise FileRefusedError(path=path, reason=_reason(error)) from error
-
-
-def _make_directory(path: Path, undo: ExitStack) -> None:
-    if path.is_dir():
-        return
-    _make_directory(path.parent, undo)
-    new_files.make_directory(path, mode=DIRECTORY_MODE)
-    undo.callback(_remove_if_empty, path)
 
 
 def _remove_if_empty(path: Path) -> None:

@@ -28,6 +28,7 @@ from compute_agent.libvirt_setup.units import Units
 DIRECTORY: Final = "libvirt-setup"
 _RECORD: Final = "record.json"
 _BACKUP: Final = "backup"
+_PASSABLE: Final = 0o755
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,8 @@ class Changes:
     def _begin(self, plan: Plan, *, needs_restart: bool) -> Record:
         """Write down what will be changed, and back it up; the record as it was before."""
         old = self.record()
-        self._directory.mkdir(mode=durable.PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        new_files.make_directories(self._directory.parent, mode=durable.PASSABLE_DIRECTORY)
+        new_files.make_directories(self._directory, mode=durable.PRIVATE_DIRECTORY)
         files = dict(old.files)
         for edit in plan.edits:
             known = files.get(str(edit.path))
@@ -138,18 +140,17 @@ class Changes:
         source, backup = self._at(path), self._backup_of(path)
         if not source.exists():
             return False
-        backup.parent.mkdir(mode=durable.PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-        shutil.copy2(source, backup)
-        found = source.stat()
-        os.chown(backup, found.st_uid, found.st_gid)
+        new_files.make_directories(backup.parent, mode=durable.PRIVATE_DIRECTORY)
+        _Snapshot.of(source).put_back(backup)
         return True
 
     def _write(self, edit: Edit) -> None:
         path = self._at(edit.path)
-        for directory in self._missing(edit.path.parent):
-            is_private = edit.content is Content.KEY and Path(directory) == edit.path.parent
-            # QEMU's user goes through the others, also where root's umask is 077.
-            new_files.make_directory(self._at(Path(directory)), mode=0o700 if is_private else 0o755)
+        if edit.content is Content.KEY:
+            new_files.make_directories(path.parent.parent, mode=_PASSABLE)
+            new_files.make_directories(path.parent, mode=durable.PRIVATE_DIRECTORY)
+        else:  # QEMU's user goes through them
+            new_files.make_directories(path.parent, mode=_PASSABLE)
         is_root = os.geteuid() == 0
         uid, gid, mode = 0, _gid(edit.group) if is_root else 0, edit.mode
         if path.exists() and edit.content is Content.TEXT:
@@ -157,7 +158,7 @@ class Changes:
             uid, gid, mode = found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode) | (edit.mode & 0o111)
         if not is_root:  # a tree of one's own
             uid, gid = os.geteuid(), os.getegid()
-        _replace(path, edit.text.encode(), uid=uid, gid=gid, mode=mode)
+        new_files.replace(path, edit.text, mode=mode, owner=(uid, gid))
 
     def _refuse_if_impossible(self, plan: Plan) -> None:
         for edit in plan.edits:
@@ -266,26 +267,8 @@ class _Snapshot:
         if self.found is None:
             path.unlink(missing_ok=True)
             return
-        mode = stat.S_IMODE(self.found.st_mode)
-        _replace(path, self.data, uid=self.found.st_uid, gid=self.found.st_gid, mode=mode)
-
-
-def _replace(path: Path, data: bytes, *, uid: int, gid: int, mode: int) -> None:
-    """A reader finds the old file or the new one, never one that others may read for a moment."""
-    temporary = path.with_name(f".{path.name}.limosa")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchown(file.fileno(), uid, gid)
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    durable.sync_directory(path.parent)
+        owner = (self.found.st_uid, self.found.st_gid)
+        new_files.replace(path, self.data, mode=stat.S_IMODE(self.found.st_mode), owner=owner)
 
 
 def _gid(group: str) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from common import concurrency, wire
+from common import concurrency, new_files, wire
 from compute_agent import durable
 
 DIRECTORY = "arrivals"
@@ -119,7 +119,7 @@ class Arrivals:
     def remove(self, migration: str) -> None:
         """All of it is undone, or is the guest's."""
         self._path(migration).unlink(missing_ok=True)
-        durable.sync_directory(self._directory)
+        new_files.sync_directory(self._directory)
 
     def _path(self, migration: str) -> Path:
         return self._directory / f"{migration}{_SUFFIX}"

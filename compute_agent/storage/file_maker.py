@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
+from common import new_files
 from common.errors import describe_os_error
 from common.facts import DiskFacts
 from common.transfer import DiskImage
-from compute_agent import durable
 from compute_agent.errors import CommandError
 from compute_agent.image_places import is_for_images
 from compute_agent.storage import qcow2
@@ -232,7 +232,7 @@ def _finish(temporary: Path, mode: int, owner: User | None) -> Identity:
 def _give_name(temporary: Path, path: Path) -> None:
     os.link(temporary, path, follow_symlinks=False)  # never over another file, as a rename would
     temporary.unlink()
-    durable.sync_directory(path.parent)
+    new_files.sync_directory(path.parent)
 
 
 def _unlink(path: Path) -> None:
@@ -245,7 +245,7 @@ def _sync(name: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    durable.sync_directory(Path(os.path.realpath(name)).parent)
+    new_files.sync_directory(Path(os.path.realpath(name)).parent)
 
 
 def _remove(made: MadeImage) -> bool:
@@ -276,7 +276,7 @@ def _remove_file(name: Path, identity: Identity) -> bool:
         os.close(descriptor)
     if name.is_symlink():
         name.unlink()
-    durable.sync_directory(real.parent)
+    new_files.sync_directory(real.parent)
     return True
 
 
