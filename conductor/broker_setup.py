@@ -94,15 +94,37 @@ def set_up(conf: cfg.ConfigOpts, wanted: BrokerSetup) -> None:
     definition = _definitions(conf, wanted, passwords)
     is_changed = _write_rabbitmq_conf(wanted, files, plugins, definition)
     if not wanted.is_offline:
-        if wanted.is_restarting and is_changed:
-            programs.run(*RESTART)
-        programs.run("rabbitmqctl", "await_startup", "--timeout", f"{AWAIT_STARTUP_S:.0f}")
-        programs.run("rabbitmqctl", "import_definitions", given=definition)
-        if is_changed and not wanted.is_restarting:
-            say(f"RabbitMQ must be restarted to take its new configuration: {' '.join(RESTART)}")
-        else:
-            wait_until_let_in(_entrance(wanted, files, passwords))
+        entrance = _entrance(wanted, files, passwords)
+        # A run before this one may have written all of it, and have ended, or not been asked to restart anything.
+        is_restart_due = is_changed or not is_listening(entrance)
+        _tell_rabbitmq(
+            entrance, definition, is_restart_due=is_restart_due, is_restarting=wanted.is_restarting
+        )
     say(_READY.format(url=f"rabbit://{_in_url(wanted.names[0])}:{TLS_PORT}/{_quoted(wanted.virtual_host)}"))
+
+
+def _tell_rabbitmq(
+    entrance: broker.Broker, definition: str, *, is_restart_due: bool, is_restarting: bool
+) -> None:
+    if is_restart_due and is_restarting:
+        programs.run(*RESTART)
+    programs.run("rabbitmqctl", "await_startup", "--timeout", f"{AWAIT_STARTUP_S:.0f}")
+    programs.run("rabbitmqctl", "import_definitions", given=definition)
+    if is_restart_due and not is_restarting:
+        say(f"RabbitMQ must be restarted to take its new configuration: {' '.join(RESTART)}")
+    else:
+        wait_until_let_in(entrance)
+
+
+def is_listening(entrance: broker.Broker) -> bool:
+    """Whether RabbitMQ shows its certificate there, be it that it does not let us in yet."""
+    try:
+        entrance.open().close()
+    except BusRefusedError:
+        return True
+    except broker.BrokerUnreachableError:
+        return False
+    return True
 
 
 def wait_until_let_in(entrance: broker.Broker) -> None:

@@ -32,6 +32,7 @@ def ran(monkeypatch):
     calls = []
     monkeypatch.setattr(programs, "run", lambda *argv, given="": calls.append((argv, given)))
     monkeypatch.setattr(broker_setup, "wait_until_let_in", lambda entrance: calls.append((entrance, "")))
+    monkeypatch.setattr(broker_setup, "is_listening", lambda _entrance: True)
     return calls
 
 
@@ -104,6 +105,16 @@ def test_run_again_it_changes_nothing(machine, ran):
     assert broker_setup.RESTART not in [argv for argv, _ in ran], "what has changed nothing restarts nothing"
 
 
+def test_a_restart_that_an_earlier_run_has_not_come_to_is_made_up_for(machine, ran, monkeypatch):
+    run(machine)
+    ran.clear()
+    monkeypatch.setattr(broker_setup, "is_listening", lambda _entrance: False)
+
+    run(machine, is_restarting=True)
+
+    assert ran[0] == (broker_setup.RESTART, "")
+
+
 def test_a_restart_is_said_and_only_done_when_asked_for(machine, ran, capsys):
     run(machine)
     assert "RabbitMQ must be restarted" in capsys.readouterr().out
@@ -130,20 +141,32 @@ def test_at_the_end_it_has_entered_as_the_conductors_do(machine, ran):
     )
 
 
+REFUSED = BusRefusedError(bus="mq1:5671", reason="ACCESS_REFUSED")
+AWAY = broker.BrokerUnreachableError(bus="mq1:5671", reason="Connection refused")
+
+
 class Door:
     """Lets somebody in after so many refusals."""
 
-    def __init__(self, refusals):
+    def __init__(self, refusals, error=REFUSED):
         self.refusals = refusals
+        self.error = error
 
     def open(self):
         self.refusals -= 1
         if self.refusals >= 0:
-            raise BusRefusedError(bus="mq1:5671", reason="ACCESS_REFUSED")
+            raise self.error
         return self
 
     def close(self):
         """Nothing."""
+
+
+@pytest.mark.parametrize(
+    ("door", "is_listening"), [(Door(0), True), (Door(1, REFUSED), True), (Door(1, AWAY), False)]
+)
+def test_rabbitmq_listens_also_to_whom_it_does_not_know_yet(door, is_listening):
+    assert broker_setup.is_listening(door) is is_listening
 
 
 def test_users_that_are_not_imported_yet_are_waited_for(monkeypatch):
