@@ -10,10 +10,11 @@ from common import rpc
 from common.broker_rights import Rights
 from common.errors import LimosaError
 
-CLOSE_TRIES: Final = 5
+CLOSE_TRIES: Final = 5  # it fails where one of them ends meanwhile by itself
 TIMEOUT_S: Final = 10.0
 ANSWER_MAX_CHARACTERS: Final = 300  # of what RabbitMQ says against it, in a sentence of ours
 GONE: Final = 404
+FAILED: Final = 500
 
 
 class BrokerManagementError(LimosaError):
@@ -74,13 +75,8 @@ class HttpManagement:
         self._ask("set a password", "PUT", "users", name, body={"password_hash": password_hash, "tags": ""})
 
     def close_connections(self, name: str) -> None:
-        for tries_left in reversed(range(CLOSE_TRIES)):
-            try:
-                self._ask("close connections", "DELETE", "connections", "username", name, is_gone_fine=True)
-                return
-            except BrokerManagementError:
-                if not tries_left:  # RabbitMQ answers 500 where one of them ends meanwhile by itself
-                    raise
+        path = ("connections", "username", name)
+        self._ask("close connections", "DELETE", *path, is_gone_fine=True, tries=CLOSE_TRIES)
 
     def delete_queue(self, name: str) -> None:
         self._ask("remove a queue", "DELETE", "queues", self._virtual_host, name, is_gone_fine=True)
@@ -92,12 +88,19 @@ class HttpManagement:
         *path: str,
         body: dict[str, Any] | None = None,
         is_gone_fine: bool = False,
+        tries: int = 1,
     ) -> None:
+        """`tries`: for what RabbitMQ itself has failed at; a refusal is one at once."""
         url = "/".join((self._url, "api", *(quote(part, safe="") for part in path)))
-        try:
-            answer = self._session.request(method, url, json=body, timeout=TIMEOUT_S, allow_redirects=False)
-        except requests.RequestException as error:
-            raise self._error(what, str(error)) from error
+        for _ in range(tries):
+            try:
+                answer = self._session.request(
+                    method, url, json=body, timeout=TIMEOUT_S, allow_redirects=False
+                )
+            except requests.RequestException as error:
+                raise self._error(what, str(error)) from error
+            if answer.status_code < FAILED:
+                break
         if answer.ok or (is_gone_fine and answer.status_code == GONE):
             return
         raise self._error(what, f"{answer.status_code} {answer.text:.{ANSWER_MAX_CHARACTERS}}".strip())

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from common import broker_rights
-from conductor.broker_management import BrokerManagementError, HttpManagement
+from conductor.broker_management import CLOSE_TRIES, BrokerManagementError, HttpManagement
 
 RIGHTS = broker_rights.of_host("compute1", control_exchange="limosa")
 USER = "limosa-host-compute1"
-DONE, UNAUTHORISED, GONE = 204, 401, 404
+DONE, UNAUTHORISED, GONE, FAILED = 204, 401, 404, 500
 
 
 @dataclass
@@ -22,6 +22,7 @@ class Rabbit:
 
     url: str = ""
     status: int = DONE
+    failures: int = 0  # that come first
     asked: list[tuple[str, str, object]] = field(default_factory=list)
 
 
@@ -34,9 +35,11 @@ def rabbit() -> Iterator[Rabbit]:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
             state.asked.append((self.command, self.path, body))
-            self.send_response(state.status)
+            status = FAILED if state.failures else state.status
+            state.failures = max(0, state.failures - 1)
+            self.send_response(status)
             self.end_headers()
-            if state.status != DONE:
+            if status != DONE:
                 self.wfile.write(b'{"error":"not_authorised","reason":"Login failed"}')
 
         do_PUT = do_DELETE = answer  # noqa: N815 (http.server's names)
@@ -94,6 +97,22 @@ def test_a_refusal_is_told_in_rabbitmq_s_words_and_without_the_password(rabbit):
 
     assert "s3cret" not in f"{caught.value} {caught.value.advice}"
     assert len(rabbit.asked) == 1, "after a refusal nothing more is asked"
+
+
+def test_connections_of_which_one_ends_meanwhile_are_closed_all_the_same(rabbit):
+    rabbit.failures = CLOSE_TRIES - 1
+
+    management(rabbit).close_connections(USER)
+
+    assert len(rabbit.asked) == CLOSE_TRIES
+
+
+@pytest.mark.parametrize("ask", ["delete_user", "close_connections"])
+def test_a_rabbitmq_that_goes_on_failing_is_told(rabbit, ask):
+    rabbit.failures = CLOSE_TRIES
+
+    with pytest.raises(BrokerManagementError, match="500"):
+        getattr(management(rabbit), ask)(USER)
 
 
 def test_a_user_who_is_not_there_gets_no_password(rabbit):
