@@ -1,4 +1,4 @@
-"""The broker as `limosa-conductor host add` prints it: `amqps://HOST[:PORT][,HOST...][/VIRTUAL-HOST]`."""
+"""Where the broker is, without a login: `amqps://HOST[:PORT][,HOST...][/VIRTUAL-HOST]`, as `host add` prints it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +8,8 @@ from common.errors import LimosaError
 
 TLS_SCHEME: Final = "amqps"
 PLAIN_SCHEME: Final = "amqp"
-PORTS: Final = {TLS_SCHEME: 5671, PLAIN_SCHEME: 5672}
+TLS_PORT: Final = 5671
+PORTS: Final = {TLS_SCHEME: TLS_PORT, PLAIN_SCHEME: 5672}
 PORT_MAX: Final = 65_535
 
 
@@ -52,12 +53,16 @@ class BrokerUrl:
         """As oslo.messaging has it."""
         login = f"{quote(user, safe='')}:{quote(password, safe='')}"
         hosts = ",".join(f"{login}@{_bracketed(name)}:{port}" for name, port in self.hosts)
-        path = "" if self.virtual_host == "/" else quote(self.virtual_host, safe="")
-        return f"rabbit://{hosts}/{path}"
+        return f"rabbit://{hosts}/{self._path}"
 
     def __str__(self) -> str:
         hosts = ",".join(f"{_bracketed(name)}:{port}" for name, port in self.hosts)
-        return f"{TLS_SCHEME if self.is_tls else PLAIN_SCHEME}://{hosts}"
+        path = self._path
+        return f"{TLS_SCHEME if self.is_tls else PLAIN_SCHEME}://{hosts}{path and '/'}{path}"
+
+    @property
+    def _path(self) -> str:
+        return "" if self.virtual_host == "/" else quote(self.virtual_host, safe="")
 
 
 def _host(text: str, url: str, *, port: int) -> tuple[str, int]:

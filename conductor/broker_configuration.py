@@ -9,8 +9,8 @@ from typing import Any, Final
 from common import broker_names as names
 from common import broker_rights
 from common.broker_rights import Rights
+from common.broker_url import TLS_PORT
 
-TLS_PORT: Final = 5671
 MANAGEMENT_PLUGIN: Final = "rabbitmq_management"
 _PLUGINS: Final = re.compile(r"\s*\[(?P<names>[^\]]*)\]\s*\.\s*")
 

@@ -14,18 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from oslo_config import cfg
 
 from common import broker, broker_names, certificates, configuration_file, new_files
 from common.broker_passwords import hashed, new_password
+from common.broker_url import TLS_PORT, BrokerUrl
 from common.errors import LimosaError
 from common.rpc import BusRefusedError
 from common.tools import say
 from conductor import authority, owners, programs
 from conductor.broker_configuration import (
-    TLS_PORT,
     TlsFiles,
     configuration,
     definitions,
@@ -75,6 +74,10 @@ class BrokerSetup:
     is_offline: bool = False
 
     @property
+    def url(self) -> BrokerUrl:
+        return BrokerUrl(hosts=((self.names[0], TLS_PORT),), virtual_host=self.virtual_host)
+
+    @property
     def certified_names(self) -> tuple[str, ...]:
         """Also by these the broker may be reached from this machine."""
         return tuple(dict.fromkeys((*self.names, socket.gethostname(), "localhost", "127.0.0.1")))
@@ -100,7 +103,7 @@ def set_up(conf: cfg.ConfigOpts, wanted: BrokerSetup) -> None:
         _tell_rabbitmq(
             entrance, definition, is_restart_due=is_restart_due, is_restarting=wanted.is_restarting
         )
-    say(_READY.format(url=f"rabbit://{_in_url(wanted.names[0])}:{TLS_PORT}/{_quoted(wanted.virtual_host)}"))
+    say(_READY.format(url=wanted.url))
 
 
 def _tell_rabbitmq(
@@ -207,9 +210,8 @@ def _write_limosa_conf(
         ("broker", "management_password"): passwords.management,
     }
     if not any(_is_conductors(host) for host in broker.configured(conf).hosts):
-        entrance = f"{broker_names.CONDUCTOR_USER}:{quote(passwords.conductor, safe='')}"
-        place = f"{_in_url(wanted.names[0])}:{TLS_PORT}/{_quoted(wanted.virtual_host)}"
-        options["DEFAULT", "transport_url"] = f"rabbit://{entrance}@{place}"
+        login = {"user": broker_names.CONDUCTOR_USER, "password": passwords.conductor}
+        options["DEFAULT", "transport_url"] = wanted.url.transport_url(**login)
     path = wanted.config_file
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     text = path.read_text() if path.exists() else ""
@@ -266,11 +268,3 @@ def _rabbitmq() -> tuple[int, int] | None:
     except KeyError:
         return None
     return user.pw_uid, user.pw_gid
-
-
-def _in_url(name: str) -> str:
-    return f"[{name}]" if ":" in name else name
-
-
-def _quoted(virtual_host: str) -> str:
-    return quote(virtual_host, safe="")

@@ -3,12 +3,12 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from oslo_config import cfg
 from sqlalchemy.orm import Session
 
 from common import broker, broker_passwords, certificates, credentials
+from common.broker_url import TLS_PORT, BrokerUrl
 from common.errors import InvalidRequestError
 from common.identity import PublicKey, is_name, refuse_bad_name
 from common.join_code import JoinCode
@@ -19,8 +19,6 @@ from conductor.enrolling import users_of
 from conductor.membership import NoBrokerUsersError
 from conductor.presentation import iso
 from conductor.registration import HostKnownError, HostNotRegisteredError, opened
-
-TLS_PORT = 5671
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +101,7 @@ def broker_url(conf: cfg.ConfigOpts) -> str:
     first = known.hosts[0]
     name = conf.host if first.name in ("localhost", "127.0.0.1", "::1") else first.name
     port = first.port if known.tls is not None else TLS_PORT
-    address = f"[{name}]" if ":" in name else name
-    path = "" if known.virtual_host == "/" else f"/{quote(known.virtual_host, safe='')}"
-    return f"amqps://{address}:{port}{path}"
+    return str(BrokerUrl(hosts=((name, port),), virtual_host=known.virtual_host))
 
 
 def _refuse_bad_names(names: Sequence[str]) -> None:

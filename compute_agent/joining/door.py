@@ -7,12 +7,12 @@ from typing import Any, Final, Protocol
 from oslo_config import cfg
 
 from common import broker, certificates, log
+from common.broker_url import BrokerUrl
 from common.enrolment_api import EnrolmentAPI, JoinGrant, JoinRequest
 from common.errors import LimosaError
 from common.identity import ConductorsOnly, Identity, Kind, Principal
 from common.join_code import JoinCode
 from common.rpc import Bus, BusRefusedError
-from compute_agent.joining.broker_url import BrokerUrl
 
 CONNECT_TIMEOUT_S: Final = 10.0
 

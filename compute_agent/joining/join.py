@@ -19,12 +19,12 @@ from typing import Final
 from oslo_config import cfg
 
 from common import broker_names, broker_passwords, certificates, config
+from common.broker_url import BrokerUrl
 from common.enrolment_api import JoinGrant, JoinRequest, proven_text
 from common.errors import LimosaError, OutcomeUnknownError
 from common.identity import PrivateKey
 from common.join_code import JoinCode
 from compute_agent.joining import config_block, places
-from compute_agent.joining.broker_url import BrokerUrl
 from compute_agent.joining.door import Door, OtherAuthorityError
 from compute_agent.joining.places import Places
 

@@ -40,8 +40,8 @@ def add_to(
 
 
 def _join(arguments: argparse.Namespace) -> None:
+    from common.broker_url import BrokerUrl
     from common.join_code import JoinCode
-    from compute_agent.joining.broker_url import BrokerUrl
     from compute_agent.joining.door import BrokerDoor
     from compute_agent.joining.join import Request, join
 

@@ -12,13 +12,13 @@ import pytest
 
 from common import broker_passwords, certificates, config
 from common.broker import BrokerUnreachableError
+from common.broker_url import BrokerUrl, BrokerUrlError
 from common.enrolment_api import CodeUsedError, JoinGrant
 from common.errors import ServiceUnreachableError
 from common.identity import PrivateKey, PublicKey
 from common.join_code import JoinCode
 from compute_agent import management
 from compute_agent.joining import config_block, join_command, leave, places
-from compute_agent.joining.broker_url import BrokerUrl, BrokerUrlError
 from compute_agent.joining.door import BrokerAwayError, BrokerDoor, OtherAuthorityError
 from compute_agent.joining.join import (
     AnswerMissingError,
@@ -490,12 +490,13 @@ def test_nobody_leaves_while_the_agent_runs_or_the_conductors_are_silent(host, m
     [
         ("rabbit1", "amqps://rabbit1:5671", "/"),
         ("amqps://rabbit1:5673/", "amqps://rabbit1:5673", "/"),
-        ("amqp://[::1]/a%2Fb", "amqp://[::1]:5672", "a/b"),
+        ("amqp://[::1]/a%2Fb", "amqp://[::1]:5672/a%2Fb", "a/b"),
     ],
 )
 def test_a_broker_is_named_in_short(text, shown, virtual_host):
     url = BrokerUrl.parse(text)
     assert (str(url), url.virtual_host) == (shown, virtual_host)
+    assert BrokerUrl.parse(str(url)) == url
 
 
 @pytest.mark.parametrize(
