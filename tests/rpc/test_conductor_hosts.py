@@ -23,17 +23,10 @@ from common.states import (
 from common.views import LiveMigrationRequest, MigrationFilter
 from conductor.enabling import REASON_MAX_CHARS
 from tests.fakes.agent import DOWNTIME_MS, guest_facts
-from tests.fakes.cluster import GUEST, Cluster
+from tests.fakes.cluster import GUEST
 
 MIB = 1024 * 1024
 OTHER = "2f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.stop()
 
 
 def statuses(cluster):

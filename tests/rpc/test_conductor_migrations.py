@@ -20,13 +20,6 @@ NOT_SHARED = STORAGE_NOT_SHARED.finding(
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.stop()
-
-
-@pytest.fixture
 def three_hosts(tmp_path):
     cluster = Cluster(tmp_path, hosts=3)
     yield cluster

@@ -17,19 +17,12 @@ from common.facts import InterfaceFacts
 from common.network_views import NetworkKind, NetworkRequest
 from common.states import Verb
 from tests.fakes.agent import guest_facts
-from tests.fakes.cluster import GUEST, Cluster
+from tests.fakes.cluster import GUEST
 from tests.fakes.limosa import Run
 
 RED = NetworkRequest(name="red", kind=NetworkKind.VXLAN, segment=4242, bridge="br-red")
 BLUE = NetworkRequest(name="blue", kind=NetworkKind.VLAN, segment=100, bridge="br-blue", physical="eth1")
 IN_RED = InterfaceFacts(mac="52:54:00:00:00:01", type="bridge", source="br-red")
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.stop()
 
 
 @pytest.fixture

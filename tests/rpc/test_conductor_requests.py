@@ -19,17 +19,10 @@ from conductor.capacity import Limits
 from conductor.endpoint import ConductorEndpoint
 from conductor.judging import Judging
 from tests.fakes.agent import guest_facts
-from tests.fakes.cluster import GUEST, Cluster
+from tests.fakes.cluster import GUEST
 
 NOBODY_IS_HEARD = Limits(service_down_time_s=-1, ram_allocation_ratio=1, reserved_memory_mib=0)
 OTHER = "2f6b2a34-98c1-4b7d-9b0e-7a2f4c3d5e6f"
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.stop()
 
 
 def codes(refusal):

@@ -331,13 +331,6 @@ def test_an_old_message_is_refused(feed, exchange):
 
 
 @pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.stop()
-
-
-@pytest.fixture
 def followed(cluster):
     """What a follower hears of this cluster from now on: what it was told of its beginning is behind a mark."""
     feed = Feed(

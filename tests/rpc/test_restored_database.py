@@ -9,14 +9,7 @@ import pytest
 from common import config
 from common.states import DestSeen, MigrationStatus, Phase, Result, SourceSeen, Verb
 from conductor.restoring import restored
-from tests.fakes.cluster import GUEST, Cluster
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.stop()
+from tests.fakes.cluster import GUEST
 
 
 @pytest.fixture

@@ -48,16 +48,9 @@ from conductor.db import requests
 from conductor.db.models import Administrator, Request
 from conductor.gate import REJECTIONS_MAX, REJECTIONS_OF_ONE_MAX
 from tests.fakes import identities
-from tests.fakes.cluster import GUEST, WAIT_S, Cluster
+from tests.fakes.cluster import GUEST, WAIT_S
 
 REQUEST = LiveMigrationRequest(instance="web1", dest="compute2")
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    cluster = Cluster(tmp_path)
-    yield cluster
-    cluster.stop()
 
 
 def administrator(name, key=None):

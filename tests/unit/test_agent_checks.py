@@ -17,18 +17,10 @@ from compute_agent.hypervisor.libvirt_errors import HypervisorUnreachableError
 from compute_agent.settings import LiveMigrationSettings
 from compute_agent.storage.gate import Gate
 from compute_agent.subprocesses import Done
-from tests.fakes.host import FLAGS, MIGRATION, Hosts
+from tests.fakes.host import FLAGS, MIGRATION
 
 SHARED = DiskFacts(target="vda", type="file", source="/srv/images/web1.qcow2", format="qcow2")
 OTHER_USER = 64055
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    hosts.add_guest()
-    yield hosts
-    hosts.stop()
 
 
 @pytest.fixture

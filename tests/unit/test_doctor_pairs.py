@@ -9,7 +9,6 @@ from common.migration import DestinationFacts
 from compute_agent.doctor import pairs
 from compute_agent.doctor.asked import Doctor
 from tests.fakes.domain import HOST_FACTS
-from tests.fakes.host import Hosts
 
 NFS = Place(path="/srv/images", file_system="nfs4", source="nas:/images")
 LOCAL = replace(NFS, file_system="ext4", source="/dev/vda1")
@@ -82,14 +81,6 @@ def test_a_directory_that_both_have_told_of_is_told_once():
 
 
 # ---- asked by a conductor
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    hosts.add_guest()
-    yield hosts
-    hosts.stop()
 
 
 def doctor_of(host, world):

@@ -8,15 +8,6 @@ from common.states import DiskWay, Result, StorageMode, Verb
 from common.transfer import Declarations
 from common.volumes import VolumeConnection
 from compute_agent import probes as probes_module
-from tests.fakes.host import Hosts
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    hosts.add_guest()
-    yield hosts
-    hosts.stop()
 
 
 @pytest.fixture

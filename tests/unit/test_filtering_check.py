@@ -10,19 +10,10 @@ from common.transfer import Declarations, Filtering, PortRules
 from compute_agent import checks
 from compute_agent.checks import filtering
 from compute_agent.firewall.settings import FirewallSettings
-from tests.fakes.host import Hosts
 
 MAC = "52:54:00:00:00:01"
 TAP = InterfaceFacts(mac=MAC, type="bridge", source="br0", tap="vnet0")
 PORT = PortRules(mac=MAC, groups=("web",), addresses=("192.0.2.1",))
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    hosts.add_guest()
-    yield hosts
-    hosts.stop()
 
 
 @pytest.fixture

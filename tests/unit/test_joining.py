@@ -257,6 +257,12 @@ def test_the_files_of_another_installation_are_left_alone(host, authority):
     host.join()
 
 
+def joins_with_the_same_key(host):
+    host.join()
+    first, second = host.door.asked
+    assert first.public_key == second.public_key
+
+
 def test_silence_keeps_the_key_so_that_the_same_command_joins_once(host):
     host.door.ask_error = ServiceUnreachableError(timeout_s="60", bus="rabbit")
     with pytest.raises(AnswerMissingError):
@@ -264,10 +270,7 @@ def test_silence_keeps_the_key_so_that_the_same_command_joins_once(host):
     assert set(host.files()) == {"etc/host.key"}
 
     host.door.ask_error = None
-    host.join()
-
-    first, second = host.door.asked
-    assert first.public_key == second.public_key
+    joins_with_the_same_key(host)
 
 
 def test_whoever_interrupts_the_wait_joins_once_with_the_same_command(host):
@@ -277,10 +280,7 @@ def test_whoever_interrupts_the_wait_joins_once_with_the_same_command(host):
     assert set(host.files()) == {"etc/host.key"}
 
     host.door.ask_error = None
-    host.join()
-
-    first, second = host.door.asked
-    assert first.public_key == second.public_key
+    joins_with_the_same_key(host)
 
 
 def test_a_login_that_fails_keeps_the_key_that_is_registered(host):
@@ -290,10 +290,7 @@ def test_a_login_that_fails_keeps_the_key_that_is_registered(host):
     assert set(host.files()) == {"etc/host.key"}
 
     host.door.login_error = None
-    host.join()
-
-    first, second = host.door.asked
-    assert first.public_key == second.public_key
+    joins_with_the_same_key(host)
 
 
 def test_a_file_that_cannot_be_written_at_the_end_keeps_the_key(host, monkeypatch):
@@ -305,9 +302,7 @@ def test_a_file_that_cannot_be_written_at_the_end_keeps_the_key(host, monkeypatc
         with pytest.raises(FileRefusedError):
             host.join()
     assert set(host.files()) == {"etc/host.key"}
-    host.join()
-    first, second = host.door.asked
-    assert first.public_key == second.public_key
+    joins_with_the_same_key(host)
 
 
 def test_who_has_joined_does_not_join_again(host):

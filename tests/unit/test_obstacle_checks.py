@@ -10,15 +10,6 @@ from common.states import Result, Verb
 from compute_agent.hypervisor.driver import JobKind, JobOperation
 from compute_agent.hypervisor.looks import NO_OBSTACLES, BlockJob, BlockJobKind, Obstacles
 from tests.fakes.domain import FakeDomain
-from tests.fakes.host import Hosts
-
-
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    hosts.add_guest()
-    yield hosts
-    hosts.stop()
 
 
 @pytest.fixture

@@ -97,14 +97,6 @@ def test_what_is_forgotten_by_all_is_closed(ports, network, clock):
 # ---- in the verbs
 
 
-@pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    hosts.add_guest()
-    yield hosts
-    hosts.stop()
-
-
 def check(hosts, memory_mib=16):
     told = CheckDestArguments(name="web1", memory_mib=memory_mib, vcpus=1, machine="pc", disks=())
     return hosts.dest.do(hosts.command(Verb.CHECK_DEST, 1, told))

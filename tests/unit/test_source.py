@@ -38,14 +38,6 @@ PROBE = DiskProbe(disk="vda", path="/srv/web1.raw", probe_path="/nowhere/.limosa
 
 
 @pytest.fixture
-def hosts(tmp_path):
-    hosts = Hosts(tmp_path)
-    hosts.add_guest()
-    yield hosts
-    hosts.stop()
-
-
-@pytest.fixture
 def source(hosts):
     return hosts.source
 
