@@ -13,15 +13,14 @@ import sys
 import time
 from pathlib import Path
 
+from bench import services
 from lab import waiting
-from lab.faults import Victim
 from lab.lab import Lab
 
 GUESTS = {"bench-idle-1": "compute1", "bench-idle-2": "compute2"}
 MOVED = "bench-idle-1"
 FOUND_TIMEOUT_S = 30.0
 SETTLE_S = 10.0
-KIB_PER_MIB = 1024
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -51,14 +50,16 @@ def _figures(lab: Lab, *, seconds: float) -> dict[str, dict[str, float]]:
     for dest in reversed(GUESTS.values()):
         lab.limosa("live-migration", MOVED, dest)
     time.sleep(SETTLE_S)
-    pids = {"conductor": lab.process(Victim.CONDUCTOR)}
-    pids |= {f"agent of {host}": lab.process(Victim.AGENT, host_name=host) for host in lab.compute_hosts}
+    pids = services.pids(lab)
     before = {name: _cpu_s(pid) for name, pid in pids.items()}
     started = time.monotonic()
     time.sleep(seconds)
     passed_s = time.monotonic() - started
     return {
-        name: {"cpu_percent": 100 * (_cpu_s(pid) - before[name]) / passed_s, "rss_mib": _rss_mib(pid)}
+        name: {
+            "cpu_percent": 100 * (_cpu_s(pid) - before[name]) / passed_s,
+            "rss_mib": services.memory_mib(pid, services.RESIDENT),
+        }
         for name, pid in pids.items()
     }
 
@@ -67,12 +68,6 @@ def _cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     user, system = fields[11:13]  # proc(5): utime and stime
     return (int(user) + int(system)) / TICKS_PER_S
-
-
-def _rss_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    [rss_kib] = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
-    return int(rss_kib) / KIB_PER_MIB
 
 
 def _options() -> argparse.Namespace:

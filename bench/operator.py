@@ -13,16 +13,14 @@ import os
 import statistics
 import sys
 import time
-from pathlib import Path
 
+from bench import services
 from lab import waiting
-from lab.faults import Victim
 from lab.lab import Lab
 
 GUEST = "bench-operator"
 SOURCE, *OTHERS = "compute1", "compute2", "compute3", "compute4"
 FOUND_TIMEOUT_S = 30.0
-KIB_PER_MIB = 1024
 
 
 def main() -> int:
@@ -66,15 +64,7 @@ def _wall_seconds(lab: Lab, *, rounds: int) -> dict[str, float]:
 
 
 def _peaks_mib(lab: Lab) -> dict[str, float]:
-    pids = {"conductor": lab.process(Victim.CONDUCTOR)}
-    pids |= {f"agent of {host}": lab.process(Victim.AGENT, host_name=host) for host in lab.compute_hosts}
-    return {name: _peak_mib(pid) for name, pid in pids.items()}
-
-
-def _peak_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    [peak_kib] = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(peak_kib) / KIB_PER_MIB
+    return {name: services.memory_mib(pid, services.PEAK) for name, pid in services.pids(lab).items()}
 
 
 def _options() -> argparse.Namespace:

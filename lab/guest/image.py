@@ -6,12 +6,12 @@ is to be started from <kernel> has the same files, taken out of the image.
 
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab import initramfs
 from lab.errors import LabError, last_lines
 from lab.paths import SOURCES, LabPaths
 
@@ -25,14 +25,9 @@ _FILE_SYSTEM_MIB = 23
 _BUILD_TIMEOUT_S = 120.0
 _GUEST = SOURCES / "guest"
 
-# In the order they are loaded: virtio_ring before virtio.
+# In the order they are loaded.
 _MODULES = (
-    "drivers/virtio/virtio_ring.ko",
-    "drivers/virtio/virtio.ko",
-    "drivers/virtio/virtio_pci_legacy_dev.ko",
-    "drivers/virtio/virtio_pci_modern_dev.ko",
-    "drivers/virtio/virtio_pci.ko",
-    "drivers/block/virtio_blk.ko",
+    *initramfs.VIRTIO_DISK,
     "net/core/failover.ko",
     "drivers/net/net_failover.ko",
     "drivers/net/virtio_net.ko",
@@ -82,7 +77,8 @@ def _kernel(paths: LabPaths) -> Path:
 
 def _digest(paths: LabPaths) -> str:
     digest = hashlib.sha256()
-    for source in (_GUEST / "init", _GUEST / "guestd.c", Path(__file__), _kernel(paths) / "stamp"):
+    sources = (_GUEST / "init", _GUEST / "guestd.c", Path(__file__), Path(initramfs.__file__))
+    for source in (*sources, _kernel(paths) / "stamp"):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -103,30 +99,17 @@ def _build(directory: Path, *, kernel: Path) -> Path:
 
 
 def _build_initramfs(directory: Path, *, kernel: Path) -> Path:
-    root = directory / "root"
-    for name in ("bin", "modules"):
-        (root / name).mkdir(parents=True)
-    shutil.copy("/bin/busybox", root / "bin/busybox")
-    shutil.copy(_GUEST / "init", root / "init")
-    (root / "init").chmod(0o755)
-    _run(
-        "gcc",
-        "-static",
-        "-O2",
-        "-Wall",
-        "-Werror",
-        "-s",
-        "-o",
-        str(root / "guestd"),
-        str(_GUEST / "guestd.c"),
-    )
-    tree = next((kernel / "lib/modules").iterdir()) / "kernel"
-    for module in (*_MODULES, *_EFI_MODULES):
-        shutil.copy(tree / module, root / "modules")
-    (root / "modules/order").write_text("".join(f"{Path(module).name}\n" for module in _MODULES))
+    guestd = directory / "guestd"
+    _run("gcc", "-static", "-O2", "-Wall", "-Werror", "-s", "-o", str(guestd), str(_GUEST / "guestd.c"))
     initrd = directory / "initrd.gz"
-    pack = 'cd "$1" && find . | cpio --quiet -o -H newc | gzip -1 >"$2"'
-    _run("sh", "-c", pack, "sh", str(root), str(initrd))
+    initramfs.build(
+        initrd,
+        kernel=kernel,
+        init=_GUEST / "init",
+        modules=_MODULES,
+        further_modules=_EFI_MODULES,
+        programs=[guestd],
+    )
     return initrd
 
 
