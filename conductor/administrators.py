@@ -43,7 +43,7 @@ class Administrators:
             raise NoBrokerUsersError
         key = PublicKey.from_pem(request.public_key)
 
-        def add(session: Session) -> tuple[AdministratorView, bool]:
+        def add(session: Session) -> tuple[AdministratorView, bool, int | None]:
             is_new = session.get(Administrator, request.name) is None
             row = keys.add_administrator(
                 session,
@@ -53,17 +53,18 @@ class Administrators:
                 by=by,
                 valid_days=request.valid_days,
             )
-            return _view(row, clock.read_ms(session)), is_new
+            return _view(row, clock.read_ms(session)), is_new, row.expires_at_ms
 
-        view, is_new = self._database.transact(add)
+        view, is_new, until_ms = self._database.transact(add)
         if request.password_hash is not None and self._users is not None:
             try:
-                self._users.admit_administrator(request.name, password_hash=request.password_hash)
+                self._users.admit_administrator(
+                    request.name, password_hash=request.password_hash, until_ms=until_ms
+                )
             except LimosaError:
                 if is_new:
                     self._database.transact(lambda session: _forget(session, request.name))
                 raise
-            self._database.transact(lambda session: _part_when_it_expires(session, request.name))
         return view
 
     def list(self) -> tuple[AdministratorView, ...]:
@@ -119,14 +120,6 @@ def _forget(session: Session, name: str) -> None:
     row = session.get(Administrator, name)
     if row is not None:
         session.delete(row)
-
-
-def _part_when_it_expires(session: Session, name: str) -> None:
-    """The user of the broker is worth nothing without the key, and goes when that ends."""
-    row = keys.get_administrator(session, name)
-    if row.expires_at_ms is not None:
-        after_s = (row.expires_at_ms - clock.read_ms(session)) / enrolments.MS_PER_S
-        enrolments.part_administrator(session, name, after_s=after_s)
 
 
 def _state(row: Administrator, now_ms: int) -> KeyState:

@@ -33,10 +33,11 @@ class BrokerUsers:
         rights = broker_rights.of_host(host, control_exchange=self._control_exchange)
         return self._admit(Principal(kind=Kind.HOST, name=host), password_hash, rights)
 
-    def admit_administrator(self, name: str, *, password_hash: str) -> str:
-        """His user's name."""
+    def admit_administrator(self, name: str, *, password_hash: str, until_ms: int | None = None) -> str:
+        """His user's name; it is to go when his key expires."""
         rights = broker_rights.of_administrator(name, control_exchange=self._control_exchange)
-        return self._admit(Principal(kind=Kind.ADMINISTRATOR, name=name), password_hash, rights)
+        principal = Principal(kind=Kind.ADMINISTRATOR, name=name)
+        return self._admit(principal, password_hash, rights, until_ms=until_ms)
 
     def tidy(self) -> None:
         """Remove those whose time has come; one whom RabbitMQ keeps is tried again at the next time."""
@@ -51,9 +52,17 @@ class BrokerUsers:
         if failures:
             raise failures[0]
 
-    def _admit(self, principal: Principal, password_hash: str, rights: broker_rights.Rights) -> str:
+    def _admit(
+        self,
+        principal: Principal,
+        password_hash: str,
+        rights: broker_rights.Rights,
+        *,
+        until_ms: int | None = None,
+    ) -> str:
+        """When it is to go is known before it is there."""
         user = broker_names.user_of(principal)
-        self._database.transact(lambda session: enrolments.keep(session, user))
+        self._database.transact(lambda session: enrolments.keep(session, user, until_ms=until_ms))
         self._management.create_user(user, password_hash=password_hash, rights=rights)
         return user
 

@@ -70,9 +70,12 @@ def part(session: Session, user: str, *, after_s: float, queue: str | None = Non
     session.merge(Farewell(broker_user=user, queue=queue, due_at_ms=due_ms))
 
 
-def keep(session: Session, user: str) -> None:
-    """It is not to go after all."""
-    session.execute(delete(Farewell).where(Farewell.broker_user == user))
+def keep(session: Session, user: str, *, until_ms: int | None = None) -> None:
+    """It is not to go after all, or not before that time."""
+    if until_ms is None:
+        session.execute(delete(Farewell).where(Farewell.broker_user == user))
+    else:
+        session.merge(Farewell(broker_user=user, queue=None, due_at_ms=until_ms))
 
 
 def due(session: Session) -> Sequence[Farewell]:
