@@ -50,6 +50,15 @@ class User:
     def is_this_process(self) -> bool:
         return (self.uid, self.gid) == (os.geteuid(), os.getegid())
 
+    @property
+    def groups(self) -> list[int]:
+        """As libvirt gives them to QEMU: those of the user's entry, if it has one."""
+        try:
+            name = pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return [self.gid]
+        return os.getgrouplist(name, self.gid)
+
     def __str__(self) -> str:
         return f"{self.uid}:{self.gid}"
 
@@ -231,16 +240,7 @@ def _program() -> str:
 def _identity(user: User) -> dict[str, Any]:
     if user.is_this_process:
         return {}
-    return {"user": user.uid, "group": user.gid, "extra_groups": _groups(user)}
-
-
-def _groups(user: User) -> list[int]:
-    """As libvirt gives them to QEMU: those of the user's entry, if it has one."""
-    try:
-        name = pwd.getpwuid(user.uid).pw_name
-    except KeyError:
-        return [user.gid]
-    return os.getgrouplist(name, user.gid)
+    return {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
 
 
 def _give_up(process: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from compute_agent.hypervisor.qemu_conf import setting_in
+from compute_agent.subprocesses import User
 
 OWN_DIRECTORY: Final = Path(
     "/etc/pki/libvirt-migrate"
@@ -63,14 +64,14 @@ def directory_in(qemu_conf: str) -> Path:
 
 
 def _may_read(path: Path, uid: int | None, gid: int | None) -> bool:
-    """By owner, group and mode; of a QEMU whose user is not known, and of root's, only whether it is there."""
+    """By owner, groups and mode; of a QEMU whose user is not known, and of root's, only whether it is there."""
     try:
         found = path.stat()
     except OSError:
         return False
-    if uid in (None, 0):
+    if uid in (None, 0) or gid is None:
         return True
     mode = stat.S_IMODE(found.st_mode)
-    by_owner, by_group = found.st_uid == uid, found.st_gid == gid
+    by_owner, by_group = found.st_uid == uid, found.st_gid in User(uid=uid, gid=gid).groups
     wanted = stat.S_IRUSR if by_owner else stat.S_IRGRP if by_group else stat.S_IROTH
     return bool(mode & wanted)

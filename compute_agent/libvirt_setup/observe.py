@@ -5,7 +5,6 @@ Units are looked at as files, and libvirt is not asked: it need not run, and the
 
 import grp
 import os
-import pwd
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +17,9 @@ _UNITS_OF_SYSTEM: Final = Path("/etc/systemd/system")
 _UNIT_DIRECTORIES: Final = (_UNITS_OF_SYSTEM, Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 _ARGUMENT_DIRECTORIES: Final = (Path("/etc/sysconfig"), Path("/etc/default"))  # Fedora's and Debian's
 _SOCKETS: Final = ("", "-ro", "-admin", "-tls", "-tcp")
-_QEMU_USERS: Final = ("libvirt-qemu", "qemu")  # that packages build in: Debian's and Fedora's
+# That packages build in, Debian's and Fedora's. The group of the user's own entry is another one: on Debian kvm, in which
+# others are who are to have no key of the host's.
+_QEMU_GROUPS: Final = ("libvirt-qemu", "qemu")
 
 
 class UnreadableError(LimosaError):
@@ -116,9 +117,9 @@ def _qemu_group(qemu_conf: str) -> str:
     """Whom a guest's QEMU runs as: by qemu.conf, or as packages build it; a name, or a number as a text."""
     if group := conf_text.setting(qemu_conf, "group"):
         return group.removeprefix("+")
-    for name in _QEMU_USERS:
+    for name in _QEMU_GROUPS:
         try:
-            return grp.getgrgid(pwd.getpwnam(name).pw_gid).gr_name
+            return grp.getgrnam(name).gr_name
         except KeyError:
             continue
     return "root"

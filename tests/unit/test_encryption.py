@@ -13,6 +13,7 @@ from compute_agent import encryption
 from compute_agent.checks.encryption import check_encryption, check_transport
 from compute_agent.checks.look import SourceLook
 from compute_agent.hypervisor import tls_files
+from compute_agent.subprocesses import User
 from tests.fakes.domain import HOST_FACTS
 from tests.fakes.host import FLAGS, MIGRATION, Hosts
 
@@ -196,6 +197,17 @@ def test_a_key_that_qemus_user_may_not_read_is_one(directory):
 
     assert "QEMU may not read server-key.pem" in looked(directory).problem
     assert looked(directory, uid=0, gid=0).problem == ""
+
+
+def test_a_key_of_a_further_group_of_qemus_user_may_be_read(directory, monkeypatch):
+    for name in tls_files.KEYS:
+        (directory / name).chmod(0o640)
+    group = (directory / tls_files.KEYS[0]).stat().st_gid
+    assert "QEMU may not read" in looked(directory).problem
+
+    monkeypatch.setattr(User, "groups", [64055, group])
+
+    assert looked(directory).problem == ""
 
 
 def test_the_directory_is_chosen_as_libvirt_does():

@@ -1,5 +1,6 @@
 """`limosa-compute-agent libvirt-setup` on trees of hosts: it does, shows, checks and undoes, or changes nothing."""
 
+import grp
 import json
 import os
 import stat
@@ -13,6 +14,7 @@ from compute_agent import management
 from compute_agent.errors import CommandError, NetworkError
 from compute_agent.joining import renewal
 from compute_agent.libvirt_setup import copies, units
+from compute_agent.libvirt_setup import observe as observe_module
 from compute_agent.network import HostNetwork
 from tests.fakes.systemd import FakeSystemd
 
@@ -497,3 +499,25 @@ def test_who_renews_is_told_how_libvirt_gets_it(host, authority, monkeypatch, ca
     said = capsys.readouterr().out
     assert ("limosa-compute-agent libvirt-setup" in said) == bool(scheme)
     assert command in said
+
+
+@pytest.mark.parametrize(
+    ("conf", "known", "group"),
+    [
+        ("", {"libvirt-qemu", "kvm"}, "libvirt-qemu"),
+        ("", {"qemu", "kvm"}, "qemu"),
+        ("", set(), "root"),
+        ('group = "+64055"\n', {"libvirt-qemu"}, "64055"),
+    ],
+)
+def test_the_keys_group_is_the_one_that_guests_run_in_and_not_that_of_all_who_use_kvm(
+    monkeypatch, conf, known, group
+):
+    def getgrnam(name):
+        if name not in known:
+            raise KeyError(name)
+        return grp.struct_group((name, "x", 64055, []))
+
+    monkeypatch.setattr(observe_module.grp, "getgrnam", getgrnam)
+
+    assert observe_module._qemu_group(conf) == group
